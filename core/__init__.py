@@ -1,0 +1,1 @@
+"""Vocabulary every floor shares: settings, ids, clock, errors, events, log. Imports nothing of ours."""

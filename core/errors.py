@@ -1,0 +1,141 @@
+"""The error tree: status and code on the class, a sentence for a person on the instance.
+
+Two families. An `ApiError` answers a request. An `IngestFailed` ends a job: it is stored with the job and
+shown by `GET /rag/jobs/{id}`. Both say what to do; neither carries a path, a query or a stack trace.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class CodexError(Exception):
+    """Anything this platform says no to on purpose."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, Any] = details
+
+
+class ApiError(CodexError):
+    """An error with an HTTP status; the door turns it into the envelope."""
+
+    status: ClassVar[int] = 500
+
+
+class ValidationFailed(ApiError):
+    """The request is malformed. `details.violations` lists every fault as {pointer, message}."""
+
+    status, code = 400, "VALIDATION_ERROR"
+
+
+class AuthenticationFailed(ApiError):
+    """No credential, or one that is not valid."""
+
+    status, code = 401, "AUTHENTICATION_FAILED"
+
+
+class AuthorizationFailed(ApiError):
+    """The credential is valid and may not do this."""
+
+    status, code = 403, "AUTHORIZATION_FAILED"
+
+
+class ResourceNotFound(ApiError):
+    """No such thing in this tenant; an unknown id and another tenant's id are answered alike."""
+
+    status, code = 404, "RESOURCE_NOT_FOUND"
+
+    def __init__(self, resource_type: str, resource_id: str) -> None:
+        super().__init__(
+            "The requested resource was not found", resource_type=resource_type, resource_id=resource_id
+        )
+
+
+class Conflict(ApiError):
+    """The request is well-formed and the state of the resource forbids it."""
+
+    status, code = 409, "CONFLICT"
+
+
+class PayloadTooLarge(ApiError):
+    """The body is longer than the route accepts."""
+
+    status, code = 413, "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is of a type the route does not read."""
+
+    status, code = 415, "UNSUPPORTED_MEDIA_TYPE"
+
+
+class ServiceUnavailable(ApiError):
+    """A part this request needs is not answering; trying again later may work."""
+
+    status, code = 503, "SERVICE_UNAVAILABLE"
+
+
+class IngestFailed(CodexError):
+    """A document that cannot become chunks. `retryable` says whether trying again unchanged may help."""
+
+    code = "INGEST_FAILED"
+    retryable: ClassVar[bool] = False
+
+
+class EmptyDocument(IngestFailed):
+    """The document has no bytes, or no text in them."""
+
+    code = "EMPTY_DOCUMENT"
+
+
+class UnsupportedFormat(IngestFailed):
+    """The bytes are of a format no parser here reads."""
+
+    code = "UNSUPPORTED_FORMAT"
+
+
+class DocumentEncrypted(IngestFailed):
+    """The document is protected by a password."""
+
+    code = "DOCUMENT_ENCRYPTED"
+
+
+class DocumentUnreadable(IngestFailed):
+    """The bytes are damaged, truncated or not what they claim to be."""
+
+    code = "DOCUMENT_UNREADABLE"
+
+
+class DocumentTooLarge(IngestFailed):
+    """Unpacked or parsed, the document exceeds a limit (a bomb looks like this)."""
+
+    code = "DOCUMENT_TOO_LARGE"
+
+
+class ParsingTimedOut(IngestFailed):
+    """The parser did not finish within its wall clock."""
+
+    code = "PARSING_TIMED_OUT"
+
+
+class EmbeddingFailed(IngestFailed):
+    """The embedder could not answer."""
+
+    code = "EMBEDDING_FAILED"
+    retryable = True
+
+
+class IndexingFailed(IngestFailed):
+    """The index did not take what the plan said it would take."""
+
+    code = "INDEXING_FAILED"
+    retryable = True
+
+
+class LeaseLost(CodexError):
+    """Someone else took over this work; whoever held it must stop without a trace."""
+
+    code = "LEASE_LOST"

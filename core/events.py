@@ -1,0 +1,11 @@
+"""The event catalogue: what the platform tells the world, each name written once."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """Names are `<room>.<noun>.<past participle>`; a new one needs a page in docs."""
+
+    RAG_DOCUMENT_INDEXED = "rag.document.indexed"
+    RAG_DOCUMENT_FAILED = "rag.document.failed"
+    RAG_DOCUMENT_DELETED = "rag.document.deleted"

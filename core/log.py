@@ -1,0 +1,41 @@
+"""Structured logs: a stable event name and fields; one JSON object a line, or coloured text on a terminal."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import structlog
+
+
+def configure(*, level: str = "INFO", json_lines: bool | None = None) -> None:
+    """Set up logging for this process; `json_lines=None` decides by whether stderr is a terminal."""
+    as_json = not sys.stderr.isatty() if json_lines is None else json_lines
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger(**fields: Any) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger with `fields` bound."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(**fields))
+
+
+@contextmanager
+def may_fail(doing: str) -> Iterator[None]:
+    """Mark best effort: whatever fails inside is logged with what was being done, and swallowed."""
+    try:
+        yield
+    except Exception as error:
+        get_logger().warning("best_effort.failed", doing=doing, error=repr(error))

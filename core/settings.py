@@ -1,0 +1,108 @@
+"""Every setting of the platform, in one place. `.env.example` is generated from this file."""
+
+import hashlib
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# The kernel's limit on a unix socket's path is 108 bytes with its final NUL.
+_SOCKET_PATH_BYTES = 107
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """Read once, in wiring; everything below is handed what it needs."""
+
+    model_config = SettingsConfigDict(env_prefix="CODEXOS_", extra="ignore")
+
+    environment: Environment = Field(
+        Environment.DEVELOPMENT, description="development creates a tenant and a key by itself; production never."
+    )
+    home: Path = Field(Path(".codexos"), description="Folder of all data: SQL, index, blobs, model, logs.")
+    http_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    http_port: Port = Field(8000, description="Port the API listens on.")
+    http_workers: int = Field(2, ge=1, le=64, description="API processes.")
+    dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
+    redis_url: str | None = Field(None, description="A Redis or Valkey server; empty starts the embedded one.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL, e.g. postgresql+asyncpg://user:password@host/name; empty is SQLite."
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    embedder: str = Field("local", description="Which embedder makes vectors; `local` needs no network.")
+    embedder_threads: int = Field(2, ge=1, le=64, description="CPU threads one embedding call may use.")
+    max_upload_bytes: int = Field(
+        50 * 1024 * 1024, ge=1024, description="Longest accepted request body; more answers 413."
+    )
+    parse_timeout_seconds: float = Field(20.0, gt=0, description="Wall clock for parsing one small file.")
+    parse_memory_bytes: int = Field(
+        600 * 1024 * 1024, ge=64 * 1024 * 1024, description="Memory one parsing child may use."
+    )
+    job_lease_seconds: float = Field(
+        30.0, gt=0, description="A job not heard of for this long is taken over by another worker."
+    )
+    job_max_attempts: int = Field(8, ge=1, description="Takes of one job before it is given up as failed.")
+    sweep_after_seconds: float = Field(
+        60.0, gt=0, description="A job waiting longer than this is swept up by the batch lane."
+    )
+
+    @field_validator("redis_url", "database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: str | None) -> str | None:
+        return value or None
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        # LanceDB's async API takes a relative URI that starts with "db" for a cloud address.
+        return value.expanduser().absolute()
+
+    @property
+    def sql_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.home / 'codexos.sqlite3'}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded server listens: in the data folder, or in the temporary one if that is too deep."""
+        socket = self.home / "redis.sock"
+        if len(bytes(socket)) <= _SOCKET_PATH_BYTES:
+            return socket
+        name = hashlib.sha256(bytes(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"codexos-{name}.sock"
+
+    @property
+    def redis_connection(self) -> str:
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def lance_path(self) -> Path:
+        return self.home / "lance"
+
+    @property
+    def blob_path(self) -> Path:
+        return self.home / "blobs"
+
+    @property
+    def model_path(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def dagster_path(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def log_path(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def dev_api_key_file(self) -> Path:
+        return self.home / "dev-api-key"
