@@ -50,7 +50,9 @@ class ResourceNotFound(ApiError):
 
     def __init__(self, resource_type: str, resource_id: str) -> None:
         super().__init__(
-            "The requested resource was not found", resource_type=resource_type, resource_id=resource_id
+            "The requested resource was not found",
+            resource_type=resource_type,
+            resource_id=resource_id,
         )
 
 

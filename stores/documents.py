@@ -1,0 +1,180 @@
+"""Documents as the recipes need them: what a job is to work on, what queries may see, what its outcome changes.
+
+Spanning tenants is deliberate here: a worker serves all of them, and every row it reads says whose it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.clock import Clock
+from core.errors import CodexError
+from core.ids import DocumentId, TenantId
+from stores.blobs import BlobKey
+from stores.letterbox import Job
+from stores.sql.engine import Database
+from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRevision:
+    """One revision as it was accepted."""
+
+    tenant_id: TenantId
+    document_id: DocumentId
+    revision: int
+    collection: str
+    source: str
+    source_type: str
+    metadata: Mapping[str, Any]
+    chunking: Mapping[str, Any]
+    blob_key: BlobKey
+
+
+class Documents:
+    """Reads by key and the three outcomes of a job."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def revisions(
+        self, jobs: Sequence[Job]
+    ) -> dict[tuple[DocumentId, int], StoredRevision]:
+        """Return the revisions that `jobs` are about; those of deleted documents are left out."""
+        wanted = [(job.document_id, job.revision) for job in jobs]
+        query = (
+            select(DocumentRevisionRow, DocumentRow.collection)
+            .join(DocumentRow, DocumentRow.id == DocumentRevisionRow.document_id)
+            .where(
+                tuple_(
+                    DocumentRevisionRow.document_id, DocumentRevisionRow.revision
+                ).in_(wanted),
+                DocumentRow.status != DocumentStatus.DELETED,
+            )
+        )
+        async with self._database.reading() as session:
+            found = (await session.execute(query)).tuples()
+            return {
+                (DocumentId(row.document_id), row.revision): StoredRevision(
+                    tenant_id=TenantId(row.tenant_id),
+                    document_id=DocumentId(row.document_id),
+                    revision=row.revision,
+                    collection=collection,
+                    source=row.source,
+                    source_type=row.source_type,
+                    metadata=row.user_metadata,
+                    chunking=row.chunking,
+                    blob_key=BlobKey(row.blob_key),
+                )
+                for row, collection in found
+            }
+
+    async def visible(
+        self, tenant_id: TenantId, document_ids: Sequence[DocumentId]
+    ) -> dict[DocumentId, int]:
+        """Return the indexed revision of each living, indexed document among `document_ids`."""
+        query = select(DocumentRow.id, DocumentRow.indexed_revision).where(
+            DocumentRow.tenant_id == tenant_id,
+            DocumentRow.id.in_(document_ids),
+            DocumentRow.indexed_revision.is_not(None),
+            DocumentRow.status != DocumentStatus.DELETED,
+        )
+        async with self._database.reading() as session:
+            rows = (await session.execute(query)).tuples()
+            return {
+                DocumentId(found): revision
+                for found, revision in rows
+                if revision is not None
+            }
+
+    async def all_indexed(self, tenant_id: TenantId) -> dict[DocumentId, int]:
+        """Return every living, indexed document of a tenant with its indexed revision: what the index should hold."""
+        query = select(DocumentRow.id, DocumentRow.indexed_revision).where(
+            DocumentRow.tenant_id == tenant_id,
+            DocumentRow.indexed_revision.is_not(None),
+            DocumentRow.status != DocumentStatus.DELETED,
+        )
+        async with self._database.reading() as session:
+            rows = (await session.execute(query)).tuples()
+            return {
+                DocumentId(found): revision
+                for found, revision in rows
+                if revision is not None
+            }
+
+    async def started(self, jobs: Sequence[Job]) -> None:
+        """Show the documents of `jobs` as in work, unless an earlier revision of theirs is already answering."""
+        async with self._database.transaction() as session:
+            await session.execute(
+                update(DocumentRow)
+                .where(
+                    DocumentRow.id.in_([job.document_id for job in jobs]),
+                    DocumentRow.status == DocumentStatus.QUEUED,
+                )
+                .values(status=DocumentStatus.PROCESSING, updated_at=self._clock.now())
+                .execution_options(synchronize_session=False)
+            )
+
+    async def indexed(
+        self, session: AsyncSession, job: Job, *, chunk_count: int
+    ) -> bool:
+        """Make the job's revision the visible one. False if the document was deleted or has moved on."""
+        now = self._clock.now()
+        changed = await session.execute(
+            update(DocumentRow)
+            .where(
+                DocumentRow.id == job.document_id,
+                DocumentRow.tenant_id == job.tenant_id,
+                DocumentRow.status != DocumentStatus.DELETED,
+                (DocumentRow.indexed_revision.is_(None))
+                | (DocumentRow.indexed_revision <= job.revision),
+            )
+            .values(
+                indexed_revision=job.revision,
+                chunk_count=chunk_count,
+                indexed_at=now,
+                updated_at=now,
+            )
+            .returning(DocumentRow.revision)
+            .execution_options(synchronize_session=False)
+        )
+        latest = changed.scalar_one_or_none()
+        if latest == job.revision:
+            await self._set_status(session, job, DocumentStatus.INDEXED, failure=None)
+        return latest is not None
+
+    async def failed(
+        self, session: AsyncSession, job: Job, failure: CodexError
+    ) -> bool:
+        """Note that the job's revision failed; an older one goes on answering. False if the document has moved on."""
+        return await self._set_status(session, job, DocumentStatus.FAILED, failure)
+
+    async def _set_status(
+        self,
+        session: AsyncSession,
+        job: Job,
+        status: DocumentStatus,
+        failure: CodexError | None,
+    ) -> bool:
+        changed = await session.execute(
+            update(DocumentRow)
+            .where(
+                DocumentRow.id == job.document_id,
+                DocumentRow.tenant_id == job.tenant_id,
+                DocumentRow.revision == job.revision,
+                DocumentRow.status != DocumentStatus.DELETED,
+            )
+            .values(
+                status=status,
+                error_code=failure.code if failure else None,
+                error_message=failure.message if failure else None,
+                updated_at=self._clock.now(),
+            )
+            .returning(DocumentRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        return changed.first() is not None

@@ -1,0 +1,77 @@
+"""Redis wakes: a ring on the bell saves a worker its next poll. Losing every ring loses time and nothing else."""
+
+import asyncio
+import contextlib
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from core.log import get_logger, may_fail
+
+log = get_logger()
+
+_STREAM = "codexos:wake:ingest"
+_GROUP = "workers"
+_STREAM_LENGTH = 1_000  # rings older than this are of no use to anybody
+HEARTBEAT_KEY = "codexos:worker:heartbeat"
+HEARTBEAT_SECONDS = 10
+
+
+def connect(url: str) -> "Redis":
+    """Return a client that gives up quickly: nobody should wait on a cache for longer than on the truth."""
+    return Redis.from_url(
+        url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
+    )
+
+
+class Bell:
+    """A Redis stream read by a consumer group, so each ring wakes one worker rather than all."""
+
+    def __init__(self, redis: "Redis", consumer: str) -> None:
+        self._redis = redis
+        self._consumer = consumer
+
+    async def ring(self) -> None:
+        """Wake a worker, best effort: without it the work is found at the next poll."""
+        with may_fail("ringing for the ingest workers"):
+            await self._redis.xadd(
+                _STREAM, {"wake": "1"}, maxlen=_STREAM_LENGTH, approximate=True
+            )
+
+    async def wait(self, seconds: float) -> bool:
+        """Sleep until somebody rings or `seconds` have passed; whether it rang. Never raises for Redis' sake."""
+        try:
+            return await self._read(seconds)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await self._make_group()  # first start, or Redis was wiped
+            return True  # rings may have been lost with the group: have a look
+        except (RedisError, OSError) as error:
+            log.warning("bell.unreachable", error=repr(error))
+            await asyncio.sleep(seconds)
+            return False
+
+    async def _read(self, seconds: float) -> bool:
+        milliseconds = max(1, int(seconds * 1000))
+        rings = await self._redis.xreadgroup(
+            _GROUP,
+            self._consumer,
+            {_STREAM: ">"},
+            count=100,
+            block=milliseconds,
+            noack=True,
+        )
+        return bool(rings)
+
+    async def _make_group(self) -> None:
+        with contextlib.suppress(
+            RedisError, OSError
+        ):  # made by another worker, or gone again: the next wait tells
+            await self._redis.xgroup_create(_STREAM, _GROUP, id="$", mkstream=True)
+
+
+async def beat(redis: "Redis") -> None:
+    """Say that a worker lives; readiness reads it."""
+    with may_fail("the worker's heartbeat"):
+        await redis.set(HEARTBEAT_KEY, "1", ex=HEARTBEAT_SECONDS)
