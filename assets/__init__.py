@@ -1,0 +1,1 @@
+"""The workshop: Dagster only. A body opens resources, calls a recipe and reports metadata."""

@@ -1,0 +1,1 @@
+"""The door, the hall and the rooms: everything that answers HTTP. It shares rows with `assets`, never imports."""
