@@ -141,3 +141,16 @@ class LeaseLost(CodexError):
     """Someone else took over this work; whoever held it must stop without a trace."""
 
     code = "LEASE_LOST"
+
+
+class AttemptsExhausted(IngestFailed):
+    """The job was taken many times and never finished: whoever works on it dies."""
+
+    code = "ATTEMPTS_EXHAUSTED"
+
+
+class InternalFailure(IngestFailed):
+    """Something of ours broke. The log knows what; the sentence does not say."""
+
+    code = "INTERNAL_ERROR"
+    retryable = True

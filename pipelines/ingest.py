@@ -1,0 +1,180 @@
+"""The story of a document: fetch → parse → chunk → embed → commit-then-retire. Both lanes tell it with these steps.
+
+Each step takes the works of one batch and returns them further along. A work that failed is carried through
+untouched; its job is closed with the others, in `commit`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from core.errors import AttemptsExhausted, CodexError, IngestFailed, InternalFailure
+from core.ids import TenantId
+from core.log import get_logger
+from pipelines.chunking.base import Chunker
+from pipelines.document import (
+    ChunkingConfig,
+    ChunkingStrategy,
+    Document,
+    Element,
+    Passage,
+    SourceFile,
+)
+from pipelines.embedding.base import Embedder, Vectors
+from pipelines.embedding.cache import VectorCache, embed_reusing
+from pipelines.parsing.base import Parser
+from stores.blobs import BlobStore
+from stores.documents import Documents, StoredRevision
+from stores.letterbox import Job
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A job and how far it has come. `vectors` has one row per passage."""
+
+    job: Job
+    document: Document | None = None
+    file: SourceFile | None = None
+    elements: tuple[Element, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    vectors: Vectors | None = None
+    failure: CodexError | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is still something to do for it: neither failed nor about a deleted document."""
+        return self.failure is None and self.document is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestTools:
+    """What the steps work with, made once a process."""
+
+    documents: Documents
+    blobs: BlobStore
+    parser: Parser
+    chunkers: dict[ChunkingStrategy, Chunker]
+    embedder: Embedder
+    vectors: VectorCache
+    max_attempts: int
+
+
+def _document(stored: StoredRevision) -> Document:
+    chunking = ChunkingConfig(
+        strategy=ChunkingStrategy(stored.chunking["strategy"]),
+        chunk_tokens=stored.chunking["chunk_tokens"],
+        overlap_tokens=stored.chunking["overlap_tokens"],
+    )
+    return Document(
+        tenant_id=stored.tenant_id,
+        document_id=stored.document_id,
+        revision=stored.revision,
+        source=stored.source,
+        source_type=stored.source_type,
+        collection=stored.collection,
+        metadata=stored.metadata,
+        chunking=chunking,
+    )
+
+
+async def fetch(tools: IngestTools, jobs: Sequence[Job]) -> list[Work]:
+    """Look up what each job is about and bring its bytes. Works of deleted documents have no document."""
+    stored = await tools.documents.revisions(jobs)
+    await tools.documents.started(jobs)
+
+    async def bring(job: Job) -> Work:
+        found = stored.get((job.document_id, job.revision))
+        if found is None:
+            return Work(job=job)
+        document = _document(found)
+        if job.attempt > tools.max_attempts:
+            return Work(job=job, document=document, failure=_exhausted(job))
+        try:
+            content = await tools.blobs.get(found.tenant_id, found.blob_key)
+        except OSError as error:
+            log.error("blob.unreadable", job=job.id, error=repr(error))
+            return Work(job=job, document=document, failure=_internal())
+        return Work(job=job, document=document, file=SourceFile(name=found.source, content=content))
+
+    return list(await asyncio.gather(*map(bring, jobs)))
+
+
+async def parse(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+    """Turn bytes into elements; files of different tenants never meet in one child process."""
+    parsed = list(works)
+    for indexes in _by_tenant(works):
+        files = [file for index in indexes if (file := works[index].file) is not None]
+        outcomes = await tools.parser.parse(files)
+        for index, outcome in zip(indexes, outcomes, strict=True):
+            parsed[index] = replace(works[index], file=None, elements=outcome.elements, failure=outcome.failure)
+    return parsed
+
+
+async def chunk(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+    """Cut elements into passages, each document by its own configuration."""
+
+    def cut(work: Work) -> Work:
+        if not work.alive or work.document is None:
+            return work
+        config = work.document.chunking
+        return _guarded(
+            work,
+            lambda: replace(work, passages=tuple(tools.chunkers[config.strategy].split(work.elements, config))),
+        )
+
+    return await asyncio.to_thread(lambda: [cut(work) for work in works])
+
+
+async def embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+    """Give every passage its vector; text this tenant has embedded before costs a look-up."""
+    return await asyncio.to_thread(_embed, tools, works)
+
+
+def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+    embedded = list(works)
+    for indexes in _by_tenant(works):
+        texts = [passage.text for index in indexes for passage in works[index].passages]
+        tenant_id = works[indexes[0]].job.tenant_id
+        try:
+            vectors = embed_reusing(tools.embedder, tools.vectors, tenant_id, texts)
+        except IngestFailed as failure:
+            for index in indexes:
+                embedded[index] = replace(works[index], failure=failure)
+            continue
+        row = 0
+        for index in indexes:
+            count = len(works[index].passages)
+            embedded[index] = replace(works[index], vectors=vectors[row : row + count])
+            row += count
+    return embedded
+
+
+def _by_tenant(works: Sequence[Work]) -> list[list[int]]:
+    groups: dict[TenantId, list[int]] = {}
+    for index, work in enumerate(works):
+        if work.alive:
+            groups.setdefault(work.job.tenant_id, []).append(index)
+    return list(groups.values())
+
+
+def _guarded(work: Work, step: Callable[[], Work]) -> Work:
+    try:
+        return step()
+    except IngestFailed as failure:
+        return replace(work, failure=failure)
+    except Exception:
+        log.exception("step.failed", job=work.job.id)
+        return replace(work, failure=_internal())
+
+
+def _exhausted(job: Job) -> AttemptsExhausted:
+    return AttemptsExhausted(
+        f"The document was tried {job.attempt - 1} times and no worker finished it. "
+        "Check it for unusual size or structure, then post it again."
+    )
+
+
+def _internal() -> InternalFailure:
+    return InternalFailure("Something went wrong on our side while working on this document; it is tried again.")

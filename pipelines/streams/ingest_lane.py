@@ -1,0 +1,102 @@
+"""The stream lane: woken by the bell, or by its own patience, it takes jobs from the letterbox and finishes them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.log import get_logger, may_fail
+from pipelines.index_writer import IndexWriter, Outcome
+from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, parse
+from stores.job_keeper import KeptJobs, keep
+from stores.letterbox import Job, Letterbox
+from stores.redis import Bell
+from stores.sql.models import JobKind, Lane
+
+log = get_logger()
+
+# A batch shares one fork, one embedding call and one Lance commit; more gains little and makes the first wait.
+BATCH_JOBS = 32
+
+
+async def work_off(tools: IngestTools, writer: IndexWriter, jobs: Sequence[Job], kept: KeptJobs) -> Outcome:
+    """Take `jobs` through every step. The two lanes differ in who calls this, not in what it does."""
+    ingest_jobs = [job for job in jobs if job.kind is JobKind.INGEST]
+    works = await fetch(tools, ingest_jobs)
+    for step, name in ((parse, "parsed"), (chunk, "chunked"), (embed, "embedded")):
+        works = await step(tools, works)
+        for work in works:
+            kept.progress[work.job.id] = _progress(name, work)
+    deletes = [Work(job=job) for job in jobs if job.kind is JobKind.DELETE]
+    return await writer.commit([*works, *deletes])
+
+
+def _progress(stage: str, work: Work) -> dict[str, int | str]:
+    return {"stage": stage, "elements": len(work.elements), "chunks": len(work.passages)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestLane:
+    """Runs until told to stop; several slots let one batch parse while another embeds."""
+
+    tools: IngestTools
+    writer: IndexWriter
+    letterbox: Letterbox
+    bell: Bell
+    lease: timedelta
+    owner: str
+    slots: int = 2
+    poll_seconds: float = 1.0
+    grace_seconds: float = 3.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set. What is not finished `grace_seconds` later is put back for another worker."""
+        rung = asyncio.Event()
+        listener = asyncio.create_task(self._listen(rung))
+        slots = [asyncio.create_task(self._slot(stop, rung)) for _ in range(self.slots)]
+        await stop.wait()
+        _done, unfinished = await asyncio.wait(slots, timeout=self.grace_seconds)
+        for task in (*unfinished, listener):
+            task.cancel()
+        await asyncio.gather(*slots, listener, return_exceptions=True)
+
+    async def _listen(self, rung: asyncio.Event) -> None:
+        while True:
+            # Rung or not: a poll each second finds what no bell announced, so Redis may vanish without loss.
+            await self.bell.wait(self.poll_seconds)
+            rung.set()
+
+    async def _slot(self, stop: asyncio.Event, rung: asyncio.Event) -> None:
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            rung.clear()
+            try:
+                found = await self.take_batch()
+            except Exception:  # the database is away, say: the lane outlives it
+                log.exception("lane.batch_failed")
+                found = 0
+                await asyncio.wait([stopping], timeout=self.poll_seconds)
+            if not found:
+                waiting = asyncio.create_task(rung.wait())
+                await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+        stopping.cancel()
+
+    async def take_batch(self) -> int:
+        """Claim one batch and finish it; return how many jobs it had."""
+        jobs = await self.letterbox.claim(self.owner, Lane.STREAM, limit=BATCH_JOBS)
+        if not jobs:
+            return 0
+        async with keep(self.letterbox, jobs, lease=self.lease) as kept:
+            try:
+                outcome = await work_off(self.tools, self.writer, jobs, kept)
+            except asyncio.CancelledError:
+                await self._put_back(kept)
+                raise
+        log.info("lane.batch_finished", jobs=len(jobs), outcome=outcome)
+        return len(jobs)
+
+    async def _put_back(self, kept: KeptJobs) -> None:
+        for job in kept.jobs:
+            with may_fail("putting a job back"):  # its lease ends by itself otherwise
+                await self.letterbox.release(job)

@@ -1,0 +1,34 @@
+"""Settings read the environment once and derive every path from one folder."""
+
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+
+
+def test_everything_lives_in_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CODEXOS_HOME moves all data; empty URLs mean the embedded parts."""
+    monkeypatch.setenv("CODEXOS_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("CODEXOS_DATABASE_URL", "")
+    monkeypatch.setenv("CODEXOS_REDIS_URL", "")
+    settings = Settings()
+    assert settings.sql_url == f"sqlite+aiosqlite:///{tmp_path}/data/codexos.sqlite3"
+    for path in (settings.lance_path, settings.blob_path, settings.model_path, settings.dev_api_key_file):
+        assert path.is_relative_to(tmp_path / "data")
+
+
+def test_relative_home_becomes_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LanceDB takes a relative path that starts with "db" for a cloud address."""
+    monkeypatch.setenv("CODEXOS_HOME", "db")
+    assert Settings().lance_path.is_absolute()
+
+
+def test_deep_home_moves_the_socket_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A unix socket's path may have 107 bytes; two deep homes still get two sockets."""
+    monkeypatch.setenv("CODEXOS_HOME", str(tmp_path / ("a" * 120)))
+    first = Settings().redis_socket
+    monkeypatch.setenv("CODEXOS_HOME", str(tmp_path / ("b" * 120)))
+    second = Settings().redis_socket
+    assert len(bytes(first)) <= 107
+    assert first != second
