@@ -1,0 +1,53 @@
+# Two commands do everything: `make up` runs the system, `make test` proves it. Both set up what they need.
+
+PY := .venv/bin/python
+BENCHES := quality throughput latency freshness chunking
+UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test test-full check format lock env-example clean runtime dev bench $(BENCHES:%=bench-%)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+up: runtime ## Start the whole system and keep it running (DEMO=0: without the demo); Ctrl-C stops it
+	@$(PY) -m server up
+
+demo: runtime ## Run the demo against the running system
+	@$(PY) -m server demo
+
+test: dev ## Run the tests
+	$(PY) -m pytest -m "not slow"
+
+test-full: dev ## Run the tests and those that take long
+	$(PY) -m pytest
+
+check: dev ## Lint, types, contracts and architecture
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -q tests/architecture
+
+format: dev ## Put the code into its form
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+env-example: runtime ## Write .env.example from the settings
+	$(PY) -m server env-example > .env.example
+
+bench: $(BENCHES:%=bench-%) ## Print every published figure (BENCH='--data DIR' passes arguments on)
+
+$(BENCHES:%=bench-%): bench-%: dev
+	$(PY) -m benchmarks.$* $(BENCH)
+
+lock: ## Resolve the requirements anew (needs uv)
+	$(UV_COMPILE) pyproject.toml -o requirements.lock
+	$(UV_COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	echo uv | $(UV_COMPILE) - -o requirements-uv.lock
+
+clean: ## Remove the environment and caches; data folders stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+runtime dev:
+	@deploy/local/environment.sh $@
