@@ -1,0 +1,1 @@
+"""Who is asking: tenants, keys, and the scopes a handler can demand."""

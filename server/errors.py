@@ -1,0 +1,146 @@
+"""Every error of the process becomes one envelope. What is not ours to show becomes one fixed sentence."""
+
+import json
+from asyncio import CancelledError
+from typing import cast
+
+from sanic import Request, exceptions
+from sanic.handlers import ErrorHandler
+from sanic.http import Http
+from sanic.response import HTTPResponse
+
+from core.errors import (
+    ApiError,
+    AuthenticationFailed,
+    IngestFailed,
+    PayloadTooLarge,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from core.ids import new_id
+from core.log import get_logger
+
+log = get_logger()
+
+
+class RouteNotFound(ApiError):
+    """Nothing answers at this path."""
+
+    status, code = 404, "RESOURCE_NOT_FOUND"
+
+
+class MethodNotAllowed(ApiError):
+    """The path answers other methods; the Allow header names them."""
+
+    status, code = 405, "METHOD_NOT_ALLOWED"
+
+
+class RequestTimedOut(ApiError):
+    """The request did not arrive in time."""
+
+    status, code = 408, "REQUEST_TIMEOUT"
+
+
+class UriTooLong(ApiError):
+    """The request line is longer than the server reads."""
+
+    status, code = 414, "PAYLOAD_TOO_LARGE"
+
+
+class ExpectationNotMet(ApiError):
+    """The Expect header asks for something other than 100-continue."""
+
+    status, code = 417, "VALIDATION_ERROR"
+
+
+class HeadersTooLarge(ApiError):
+    """The headers are longer than the server reads."""
+
+    status, code = 431, "PAYLOAD_TOO_LARGE"
+
+
+class InternalError(ApiError):
+    """Something of ours broke; the log knows what, under the request id."""
+
+    status, code = 500, "INTERNAL_ERROR"
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id the hall gave the request; one that never reached the hall gets it here."""
+    request_id: str | None = getattr(request.ctx, "request_id", None)
+    if request_id is None:
+        request_id = request.ctx.request_id = new_id()
+    return request_id
+
+
+class EnvelopeErrorHandler(ErrorHandler):
+    """Replaces the framework's error pages, for all exceptions and at every stage of a request."""
+
+    def response(self, request: Request, exception: BaseException) -> HTTPResponse:
+        error = as_api_error(request, exception)
+        return HTTPResponse(
+            body=envelope(error, request_id_of(request)),
+            status=error.status,
+            headers=_headers(error, exception),
+            content_type="application/json",
+        )
+
+
+def envelope(error: ApiError, request_id: str) -> bytes:
+    """Return the body. Text that came from the client may hold lone surrogates: ASCII escapes carry them."""
+    body = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
+    return json.dumps({"error": body}, separators=(",", ":")).encode()
+
+
+def as_api_error(request: Request, exception: BaseException) -> ApiError:
+    """Return what the client is told about `exception`."""
+    if isinstance(exception, ApiError):
+        return exception
+    if isinstance(exception, IngestFailed):  # a recipe that a query uses too, the embedder for one
+        log.warning("request.part_failed", code=exception.code, error=exception.message)
+        return ServiceUnavailable("A part this request needs is not answering. Try again in a moment.")
+    if isinstance(exception, CancelledError | exceptions.RequestCancelled):
+        return ServiceUnavailable("The server stopped before the request was finished. Try again.")
+    if isinstance(exception, exceptions.SanicException):
+        known = _framework_error(request, exception)
+        if known is not None:
+            return known
+    log.error("request.failed", method=request.method, path=request.path, exc_info=exception)
+    return InternalError("Something went wrong on our side. The request id helps us find it.")
+
+
+def _framework_error(request: Request, exception: exceptions.SanicException) -> ApiError | None:
+    match exception:
+        case exceptions.MethodNotAllowed():
+            return MethodNotAllowed(f"This path does not answer {request.method}.")
+        case exceptions.NotFound():
+            return RouteNotFound("Nothing answers at this path.")
+        case exceptions.PayloadTooLarge():
+            return _too_large(request)
+        case exceptions.RequestTimeout():
+            return RequestTimedOut("The request did not arrive in time.")
+        case exceptions.ServiceUnavailable():
+            return ServiceUnavailable("The request took longer than the server allows. Try again later.")
+        case exceptions.ExpectationFailed():
+            return ExpectationNotMet("The only expectation answered here is 100-continue.")
+        case exceptions.BadRequest():
+            return ValidationFailed("The request is not well-formed HTTP.", violations=[])
+    return None
+
+
+def _too_large(request: Request) -> ApiError:
+    if request.method != "NONE":  # the framework's mark for a request whose head it could not read
+        return PayloadTooLarge("The request body is longer than the server reads.")
+    if b"\r\n" not in cast(Http, request.stream).recv_buffer:
+        return UriTooLong("The request line is longer than the server reads.")
+    return HeadersTooLarge("The request headers are longer than the server reads.")
+
+
+def _headers(error: ApiError, exception: BaseException) -> dict[str, str]:
+    if isinstance(error, MethodNotAllowed) and isinstance(exception, exceptions.SanicException):
+        return {"allow": str(exception.headers.get("Allow", ""))}
+    if isinstance(error, AuthenticationFailed):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, ServiceUnavailable):
+        return {"retry-after": "1"}
+    return {}

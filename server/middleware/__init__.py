@@ -1,0 +1,1 @@
+"""The hall: what every request passes before it reaches a room."""

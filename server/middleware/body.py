@@ -1,0 +1,142 @@
+"""Read a body: no longer than allowed, no more at once than fits in memory, and only as what the operation takes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from pydantic import ValidationError
+from sanic import Request
+from sanic.http import Http
+
+from core.errors import PayloadTooLarge, ServiceUnavailable, UnsupportedMediaType, ValidationFailed
+from server.errors import RequestTimedOut
+from server.middleware import multipart, strict_json
+from server.middleware.violations import violations_of
+from server.openapi.models import JSON, FormBody, RequestBody, Upload
+
+# Bodies up to this size are read at once; longer ones wait for room in the budget.
+_SMALL_BYTES = 1024 * 1024
+_BUDGET_WAIT_SECONDS = 10.0
+# A sender slower than this is cut off; a fixed share on top covers the round trips.
+_SLOWEST_BYTES_PER_SECOND = 64 * 1024
+_PATIENCE_SECONDS = 30.0
+
+
+class BodyReader:
+    """One a process. `max_bytes` bounds one body, four times that all that are being read at the same time."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._free_bytes = 4 * max_bytes
+        self._freed = asyncio.Condition()
+
+    async def read(self, request: Request, bodies: Mapping[str, type[RequestBody]]) -> RequestBody:
+        """Return the body as the model for its media type. Raises the ApiErrors of malformed requests."""
+        media_type = self._media_type(request, bodies)
+        model = bodies[media_type]
+        expected = self._expected_bytes(request)
+        async with self._room_for(expected):
+            raw = await self._receive(request, expected)
+            if media_type == JSON:
+                return _validated(model, strict_json.parse(raw))
+            parts = multipart.parse(raw, multipart.boundary_of(request.headers["content-type"]))
+            raw.clear()
+        assert issubclass(model, FormBody)
+        return _validated(model, _fields(model, parts))
+
+    def _media_type(self, request: Request, bodies: Mapping[str, type[RequestBody]]) -> str:
+        given = request.headers.getall("content-type", [])
+        media_type = given[0].partition(";")[0].strip().lower() if len(given) == 1 else ""
+        encoded = request.headers.get("content-encoding", "identity").lower() != "identity"
+        if media_type not in bodies or encoded:
+            accepted = sorted(bodies)
+            raise UnsupportedMediaType(f"Send the body, unpacked, as {' or '.join(accepted)}.", accepted=accepted)
+        return media_type
+
+    def _expected_bytes(self, request: Request) -> int:
+        """Return how many bytes may come. Raises PayloadTooLarge before the first is read, if the header says so."""
+        header = request.headers.get("content-length")
+        expected = int(header) if header is not None else self._max_bytes  # the framework has checked the digits
+        if expected > self._max_bytes:
+            raise self._too_large()
+        return expected
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"The request body is longer than {self._max_bytes} bytes.", limit_bytes=self._max_bytes)
+
+    async def _receive(self, request: Request, expected: int) -> bytearray:
+        raw = bytearray()
+        stream = cast(Http, request.stream)  # the only kind there is outside of ASGI
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS + expected / _SLOWEST_BYTES_PER_SECOND):
+                async for received in stream:
+                    raw += received
+                    if len(raw) > self._max_bytes:
+                        raise self._too_large()
+        except TimeoutError:
+            raise RequestTimedOut("The request body did not arrive in time.") from None
+        return raw
+
+    @asynccontextmanager
+    async def _room_for(self, wanted: int) -> AsyncIterator[None]:
+        if wanted <= _SMALL_BYTES:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_BUDGET_WAIT_SECONDS), self._freed:
+                await self._freed.wait_for(lambda: self._free_bytes >= wanted)
+                self._free_bytes -= wanted
+        except TimeoutError:
+            raise ServiceUnavailable("Too many large uploads are under way. Try again in a moment.") from None
+        try:
+            yield
+        finally:
+            async with self._freed:
+                self._free_bytes += wanted
+                self._freed.notify_all()
+
+
+def _validated(model: type[RequestBody], value: Any) -> RequestBody:
+    if not isinstance(value, dict):
+        raise _invalid([{"pointer": "", "message": "The body should be a JSON object"}])
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _invalid(violations_of(error)) from None
+
+
+def _fields(model: type[FormBody], parts: list[multipart.Part]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    violations: list[dict[str, str]] = []
+    for part in parts:
+        pointer = f"/{part.name}"
+        if part.name in fields:
+            violations.append({"pointer": pointer, "message": "The part occurs twice"})
+        elif part.file_name is not None:
+            fields[part.name] = Upload(name=part.file_name, content=part.content)
+        else:
+            try:
+                fields[part.name] = _value(part, as_json=part.name in model.json_parts)
+            except ValidationFailed as failed:
+                violations += [{**fault, "pointer": pointer} for fault in failed.details["violations"]]
+                fields[part.name] = None
+    if violations:
+        raise _invalid(violations)
+    return fields
+
+
+def _value(part: multipart.Part, *, as_json: bool) -> Any:
+    if as_json:
+        return strict_json.parse(part.content)
+    try:
+        text = part.content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _invalid([{"pointer": "", "message": "The text is not UTF-8"}]) from None
+    if "\0" in text:
+        raise _invalid([{"pointer": "", "message": "The text contains the character NUL"}])
+    return text
+
+
+def _invalid(violations: list[dict[str, str]]) -> ValidationFailed:
+    return ValidationFailed("The request is not valid.", violations=violations)

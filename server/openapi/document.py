@@ -1,0 +1,114 @@
+"""The OpenAPI 3.1 document, built from the registry."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from core.errors import ApiError
+from server.openapi.models import ErrorEnvelope, FormBody
+from server.openapi.registry import Operation
+
+_REF = "#/components/schemas/{model}"
+
+Json = dict[str, Any]
+
+
+def document(operations: Iterable[Operation], *, title: str, version: str) -> Json:
+    """Return the document; two calls with the same operations return the same."""
+    listed = list(operations)
+    references, schemas = _schemas(listed)
+    paths: Json = {}
+    for operation in listed:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, `cxk_live_…` or `cxk_test_…`.",
+                }
+            },
+        },
+    }
+
+
+def _schemas(operations: Iterable[Operation]) -> tuple[Mapping[type[BaseModel], Json], Json]:
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ErrorEnvelope, "serialization"): None}
+    for operation in operations:
+        wanted |= {(model, "validation"): None for model in operation.bodies.values()}
+        wanted |= {(model, "serialization"): None for model in operation.answers.values()}
+    references, schema = models_json_schema(list(wanted), ref_template=_REF)
+    return {model: references[model, mode] for model, mode in wanted}, schema["$defs"]
+
+
+def _operation(operation: Operation, references: Mapping[type[BaseModel], Json]) -> Json:
+    described: Json = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": _parameters(operation),
+        "responses": _responses(operation, references),
+        "security": [{"apiKey": [operation.scope]}] if operation.scope else [],
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.bodies:
+        described["requestBody"] = {"required": True, "content": _content(operation, references)}
+    return described
+
+
+def _parameters(operation: Operation) -> list[Json]:
+    parameters: list[Json] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in operation.path_parameters
+    ]
+    if operation.query is not None:
+        schema = operation.query.model_json_schema()
+        required = schema.get("required", [])
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": field}
+            for name, field in schema["properties"].items()
+        ]
+    parameters += [
+        {"name": header.name, "in": "header", "description": header.description, "schema": {"type": "string"}}
+        for header in operation.headers
+    ]
+    return parameters
+
+
+def _content(operation: Operation, references: Mapping[type[BaseModel], Json]) -> Json:
+    content: Json = {}
+    for media_type, model in operation.bodies.items():
+        content[media_type] = {"schema": references[model]}
+        if issubclass(model, FormBody) and model.json_parts:
+            content[media_type]["encoding"] = {
+                part: {"contentType": "application/json"} for part in sorted(model.json_parts)
+            }
+    return content
+
+
+def _responses(operation: Operation, references: Mapping[type[BaseModel], Json]) -> Json:
+    responses: Json = {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/json": {"schema": references[model]}},
+        }
+        for status, model in operation.answers.items()
+    }
+    envelope = {"application/json": {"schema": references[ErrorEnvelope]}}
+    for error in operation.all_errors:
+        responses.setdefault(str(error.status), {"description": _sentence(error), "content": envelope})
+    responses["default"] = {"description": "Any other failure.", "content": envelope}
+    return responses
+
+
+def _sentence(error: type[ApiError]) -> str:
+    return f"`{error.code}`: {(error.__doc__ or '').strip()}"

@@ -1,0 +1,83 @@
+"""What every model of the API is: frozen, exact, and honest about what it does not know."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+JSON = "application/json"
+FORM = "multipart/form-data"
+
+_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+class RequestBody(BaseModel):
+    """A body; unknown fields and values of another type are refused, never converted."""
+
+    model_config = _STRICT
+    media_type: ClassVar[str]
+
+
+class JsonBody(RequestBody):
+    """A body sent as one JSON object."""
+
+    media_type = JSON
+
+
+class FormBody(RequestBody):
+    """A body sent as multipart/form-data. Its parts are text or files, but for `json_parts`, which hold JSON."""
+
+    media_type = FORM
+    json_parts: ClassVar[frozenset[str]] = frozenset()
+
+
+class QueryString(BaseModel):
+    """The parameters behind the question mark. All values arrive as text, so each field says how it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file part of a form. `name` is a label that the client chose."""
+
+    name: str
+    content: bytes
+
+
+def _whole_number(value: object) -> object:
+    # int() and pydantic also read spaces, underscores and the digits of other scripts; JSON has none of these.
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit() and len(value) <= 10):
+            raise ValueError("Input should be a whole number in digits 0-9")
+        return int(value)
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole_number, json_schema_input_type=int)]
+
+
+class Violation(Answer):
+    """One fault of a request. `pointer` is a JSON pointer (RFC 6901) to the field; empty means the whole body."""
+
+    pointer: str
+    message: str
+
+
+class ErrorBody(Answer):
+    code: str = Field(examples=["VALIDATION_ERROR"])
+    message: str
+    details: dict[str, Any] = Field(description="What the code is about; `violations` for VALIDATION_ERROR.")
+    request_id: str
+
+
+class ErrorEnvelope(Answer):
+    """The answer to every request that failed, the framework's own failures included."""
+
+    error: ErrorBody
