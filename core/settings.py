@@ -37,28 +37,20 @@ class Settings(BaseSettings):
     http_port: Port = Field(8000, description="Port the API listens on.")
     http_workers: int = Field(2, ge=1, le=64, description="API processes.")
     dagster_port: Port = Field(3000, description="Port of the Dagster UI.")
-    redis_url: str | None = Field(
-        None, description="A Redis or Valkey server; empty starts the embedded one."
-    )
+    redis_url: str | None = Field(None, description="A Redis or Valkey server; empty starts the embedded one.")
     database_url: str | None = Field(
         None,
         description="SQLAlchemy URL, e.g. postgresql+asyncpg://user:password@host/name; empty is SQLite.",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    embedder: str = Field(
-        "local", description="Which embedder makes vectors; `local` needs no network."
-    )
-    embedder_threads: int = Field(
-        2, ge=1, le=64, description="CPU threads one embedding call may use."
-    )
+    embedder: str = Field("local", description="Which embedder makes vectors; `local` needs no network.")
+    embedder_threads: int = Field(2, ge=1, le=64, description="CPU threads one embedding call may use.")
     max_upload_bytes: int = Field(
         50 * 1024 * 1024,
         ge=1024,
         description="Longest accepted request body; more answers 413.",
     )
-    parse_timeout_seconds: float = Field(
-        20.0, gt=0, description="Wall clock for parsing one small file."
-    )
+    parse_timeout_seconds: float = Field(20.0, gt=0, description="Wall clock for parsing one small file.")
     parse_memory_bytes: int = Field(
         600 * 1024 * 1024,
         ge=64 * 1024 * 1024,
@@ -69,9 +61,7 @@ class Settings(BaseSettings):
         gt=0,
         description="A job not heard of for this long is taken over by another worker.",
     )
-    job_max_attempts: int = Field(
-        8, ge=1, description="Takes of one job before it is given up as failed."
-    )
+    job_max_attempts: int = Field(8, ge=1, description="Takes of one job before it is given up as failed.")
     sweep_after_seconds: float = Field(
         60.0,
         gt=0,
@@ -91,9 +81,7 @@ class Settings(BaseSettings):
 
     @property
     def sql_url(self) -> str:
-        return (
-            self.database_url or f"sqlite+aiosqlite:///{self.home / 'codexos.sqlite3'}"
-        )
+        return self.database_url or f"sqlite+aiosqlite:///{self.home / 'codexos.sqlite3'}"
 
     @property
     def redis_socket(self) -> Path:

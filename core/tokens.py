@@ -27,9 +27,7 @@ def _checksum(text: str) -> str:
 
 def new_api_key(mode: KeyMode) -> str:
     """Return `cxk_<mode>_<32 random base-62 characters><6 checksum characters>`."""
-    stem = f"cxk_{mode}_" + "".join(
-        secrets.choice(_ALPHABET) for _ in range(_BODY_LENGTH)
-    )
+    stem = f"cxk_{mode}_" + "".join(secrets.choice(_ALPHABET) for _ in range(_BODY_LENGTH))
     return stem + _checksum(stem)
 
 

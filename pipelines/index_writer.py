@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from stores.lance import ChunkTable, LanceStore
 
 from core.errors import CodexError, IngestFailed, InternalFailure, LeaseLost
 from core.events import EventType
@@ -19,11 +19,10 @@ from pipelines.embedding.base import Embedder
 from pipelines.index.rows import rows_of
 from pipelines.ingest import Work
 from stores.documents import Documents
-from stores.lance import ChunkTable, LanceStore
 from stores.leases import Leases
 from stores.letterbox import Job, Letterbox
 from stores.outbox import Outbox
-from stores.sql.engine import Database
+from stores.sql.engine import Database, Session
 from stores.sql.models import JobKind, JobStatus, Lane
 
 log = get_logger()
@@ -101,7 +100,7 @@ class IndexWriter:
                 outcome += await self._close_written(session, work)
         return outcome
 
-    async def _close_written(self, session: AsyncSession, work: Work) -> Outcome:
+    async def _close_written(self, session: Session, work: Work) -> Outcome:
         job, chunks = work.job, len(work.passages)
         try:
             async with session.begin_nested():
@@ -143,7 +142,7 @@ class IndexWriter:
 
     async def _close(
         self,
-        session: AsyncSession,
+        session: Session,
         job: Job,
         status: JobStatus,
         *,

@@ -5,7 +5,7 @@ import hashlib
 from typing import Any, NewType
 from uuid import uuid4
 
-import fsspec  # type: ignore[import-untyped]  # ships no types
+import fsspec
 
 from core.ids import TenantId
 
@@ -39,7 +39,5 @@ class BlobStore:
 
     async def get(self, tenant_id: TenantId, key: BlobKey) -> bytes:
         """Return the bytes. Raises FileNotFoundError."""
-        content: bytes = await asyncio.to_thread(
-            self._files.cat_file, self._path(tenant_id, key)
-        )
+        content: bytes = await asyncio.to_thread(self._files.cat_file, self._path(tenant_id, key))
         return content

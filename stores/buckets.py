@@ -9,6 +9,4 @@ BUCKETS = 16
 
 def bucket_of(tenant_id: TenantId) -> int:
     """Return the bucket of a tenant, 0..15. Stable across processes and releases: rows store it."""
-    return (
-        int.from_bytes(hashlib.sha256(tenant_id.encode()).digest()[:8], "big") % BUCKETS
-    )
+    return int.from_bytes(hashlib.sha256(tenant_id.encode()).digest()[:8], "big") % BUCKETS

@@ -41,23 +41,19 @@ class Documents:
         self._database = database
         self._clock = clock
 
-    async def revisions(
-        self, jobs: Sequence[Job]
-    ) -> dict[tuple[DocumentId, int], StoredRevision]:
+    async def revisions(self, jobs: Sequence[Job]) -> dict[tuple[DocumentId, int], StoredRevision]:
         """Return the revisions that `jobs` are about; those of deleted documents are left out."""
         wanted = [(job.document_id, job.revision) for job in jobs]
         query = (
             select(DocumentRevisionRow, DocumentRow.collection)
             .join(DocumentRow, DocumentRow.id == DocumentRevisionRow.document_id)
             .where(
-                tuple_(
-                    DocumentRevisionRow.document_id, DocumentRevisionRow.revision
-                ).in_(wanted),
+                tuple_(DocumentRevisionRow.document_id, DocumentRevisionRow.revision).in_(wanted),
                 DocumentRow.status != DocumentStatus.DELETED,
             )
         )
         async with self._database.reading() as session:
-            found = (await session.execute(query)).tuples()
+            found = await session.execute(query)
             return {
                 (DocumentId(row.document_id), row.revision): StoredRevision(
                     tenant_id=TenantId(row.tenant_id),
@@ -73,9 +69,7 @@ class Documents:
                 for row, collection in found
             }
 
-    async def visible(
-        self, tenant_id: TenantId, document_ids: Sequence[DocumentId]
-    ) -> dict[DocumentId, int]:
+    async def visible(self, tenant_id: TenantId, document_ids: Sequence[DocumentId]) -> dict[DocumentId, int]:
         """Return the indexed revision of each living, indexed document among `document_ids`."""
         query = select(DocumentRow.id, DocumentRow.indexed_revision).where(
             DocumentRow.tenant_id == tenant_id,
@@ -84,12 +78,8 @@ class Documents:
             DocumentRow.status != DocumentStatus.DELETED,
         )
         async with self._database.reading() as session:
-            rows = (await session.execute(query)).tuples()
-            return {
-                DocumentId(found): revision
-                for found, revision in rows
-                if revision is not None
-            }
+            rows = await session.execute(query)
+            return {DocumentId(found): revision for found, revision in rows if revision is not None}
 
     async def all_indexed(self, tenant_id: TenantId) -> dict[DocumentId, int]:
         """Return every living, indexed document of a tenant with its indexed revision: what the index should hold."""
@@ -99,12 +89,8 @@ class Documents:
             DocumentRow.status != DocumentStatus.DELETED,
         )
         async with self._database.reading() as session:
-            rows = (await session.execute(query)).tuples()
-            return {
-                DocumentId(found): revision
-                for found, revision in rows
-                if revision is not None
-            }
+            rows = await session.execute(query)
+            return {DocumentId(found): revision for found, revision in rows if revision is not None}
 
     async def started(self, jobs: Sequence[Job]) -> None:
         """Show the documents of `jobs` as in work, unless an earlier revision of theirs is already answering."""
@@ -119,9 +105,7 @@ class Documents:
                 .execution_options(synchronize_session=False)
             )
 
-    async def indexed(
-        self, session: AsyncSession, job: Job, *, chunk_count: int
-    ) -> bool:
+    async def indexed(self, session: AsyncSession, job: Job, *, chunk_count: int) -> bool:
         """Make the job's revision the visible one. False if the document was deleted or has moved on."""
         now = self._clock.now()
         changed = await session.execute(
@@ -130,8 +114,7 @@ class Documents:
                 DocumentRow.id == job.document_id,
                 DocumentRow.tenant_id == job.tenant_id,
                 DocumentRow.status != DocumentStatus.DELETED,
-                (DocumentRow.indexed_revision.is_(None))
-                | (DocumentRow.indexed_revision <= job.revision),
+                (DocumentRow.indexed_revision.is_(None)) | (DocumentRow.indexed_revision <= job.revision),
             )
             .values(
                 indexed_revision=job.revision,
@@ -147,9 +130,7 @@ class Documents:
             await self._set_status(session, job, DocumentStatus.INDEXED, failure=None)
         return latest is not None
 
-    async def failed(
-        self, session: AsyncSession, job: Job, failure: CodexError
-    ) -> bool:
+    async def failed(self, session: AsyncSession, job: Job, failure: CodexError) -> bool:
         """Note that the job's revision failed; an older one goes on answering. False if the document has moved on."""
         return await self._set_status(session, job, DocumentStatus.FAILED, failure)
 

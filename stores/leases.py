@@ -48,34 +48,24 @@ class Leases:
     def confirm(self, lease: Lease, needed: timedelta) -> None:
         """Raise LeaseLost unless the lease lasts `needed` longer: call it right before the write it guards."""
         if self._clock.now() + needed >= lease.expires_at:
-            raise LeaseLost(
-                f"The lease on {lease.name} ran out before the write began."
-            )
+            raise LeaseLost(f"The lease on {lease.name} ran out before the write began.")
 
     async def _take(self, name: str, owner: str) -> Lease | None:
         now = self._clock.now()
         expires_at = now + self._lifetime
         async with self._database.transaction() as session:
-            row = await session.scalar(
-                select(LeaseRow).where(LeaseRow.name == name).with_for_update()
-            )
+            row = await session.scalar(select(LeaseRow).where(LeaseRow.name == name).with_for_update())
             if row is not None:
                 if row.owner is not None and row.expires_at > now:
                     return None
                 row.owner, row.expires_at, row.fence = owner, expires_at, row.fence + 1
-                return Lease(
-                    name=name, owner=owner, fence=row.fence, expires_at=expires_at
-                )
+                return Lease(name=name, owner=owner, fence=row.fence, expires_at=expires_at)
         return await self._create(name, owner, expires_at)
 
-    async def _create(
-        self, name: str, owner: str, expires_at: datetime
-    ) -> Lease | None:
+    async def _create(self, name: str, owner: str, expires_at: datetime) -> Lease | None:
         try:
             async with self._database.transaction() as session:
-                session.add(
-                    LeaseRow(name=name, owner=owner, fence=1, expires_at=expires_at)
-                )
+                session.add(LeaseRow(name=name, owner=owner, fence=1, expires_at=expires_at))
         except IntegrityError:  # another holder made the row first
             return None
         return Lease(name=name, owner=owner, fence=1, expires_at=expires_at)

@@ -139,9 +139,7 @@ class Letterbox:
             _first_of_its_document(),
         )
 
-    async def claim(
-        self, owner: str, lane: Lane, *, limit: int, bucket: int | None = None
-    ) -> list[Job]:
+    async def claim(self, owner: str, lane: Lane, *, limit: int, bucket: int | None = None) -> list[Job]:
         """Take up to `limit` jobs under a lease, longest waiting first, at most one a document.
 
         Jobs that keep coming back are handed out one at a time.
@@ -150,26 +148,15 @@ class Letterbox:
         wanted = self._claimable(lane, now)
         if bucket is not None:
             wanted = and_(wanted, JobRow.bucket == bucket)
-        query = (
-            select(JobRow)
-            .where(wanted)
-            .order_by(JobRow.available_at, JobRow.id)
-            .limit(limit)
-        )
+        query = select(JobRow).where(wanted).order_by(JobRow.available_at, JobRow.id).limit(limit)
         # A look without the write lock first: most of the time there is nothing, and SQLite has one writer.
         async with self._database.reading() as session:
             if await session.scalar(select(JobRow.id).where(wanted).limit(1)) is None:
                 return []
         async with self._database.transaction() as session:
-            rows = list(
-                await session.scalars(
-                    query.with_for_update(skip_locked=True, of=JobRow)
-                )
-            )
+            rows = list(await session.scalars(query.with_for_update(skip_locked=True, of=JobRow)))
             if any(row.attempt + 1 >= SUSPECT_ATTEMPT for row in rows):
-                rows = next(
-                    ([row] for row in rows if row.attempt + 1 >= SUSPECT_ATTEMPT), rows
-                )
+                rows = next(([row] for row in rows if row.attempt + 1 >= SUSPECT_ATTEMPT), rows)
             for row in rows:
                 row.status = JobStatus.PROCESSING
                 row.available_at = now + self._lease
@@ -179,16 +166,12 @@ class Letterbox:
                 row.started_at = row.started_at or now
             return [_job(row) for row in rows]
 
-    async def renew(
-        self, jobs: Sequence[Job], progress: Mapping[JobId, Mapping[str, Any]]
-    ) -> list[Job]:
+    async def renew(self, jobs: Sequence[Job], progress: Mapping[JobId, Mapping[str, Any]]) -> list[Job]:
         """Prolong the leases and note progress; return the jobs that are still ours."""
         kept = []
         async with self._database.transaction() as session:
             for job in jobs:
-                values: dict[str, Any] = {
-                    "available_at": self._clock.now() + self._lease
-                }
+                values: dict[str, Any] = {"available_at": self._clock.now() + self._lease}
                 if job.id in progress:
                     values["progress"] = dict(progress[job.id])
                 if await self._update(session, job, values):
@@ -222,17 +205,13 @@ class Letterbox:
     async def retry_later(self, job: Job, failure: CodexError) -> None:
         """Put `job` back, to be taken again after a delay that doubles with each attempt."""
         delay = min(_RETRY_BASE * 2 ** min(job.attempt - 1, 20), _RETRY_CAP)
-        await self._put_back(
-            job, available_at=self._clock.now() + delay, failure=failure
-        )
+        await self._put_back(job, available_at=self._clock.now() + delay, failure=failure)
 
     async def release(self, job: Job) -> None:
         """Put `job` back untouched, to be taken again at once: what a worker does when it is asked to stop."""
         await self._put_back(job, available_at=self._clock.now(), failure=None)
 
-    async def _put_back(
-        self, job: Job, *, available_at: datetime, failure: CodexError | None
-    ) -> None:
+    async def _put_back(self, job: Job, *, available_at: datetime, failure: CodexError | None) -> None:
         values: dict[str, Any] = {
             "status": JobStatus.QUEUED,
             "available_at": available_at,
@@ -245,9 +224,7 @@ class Letterbox:
         async with self._database.transaction() as session:
             await self._update(session, job, values)
 
-    async def _update(
-        self, session: AsyncSession, job: Job, values: Mapping[str, Any]
-    ) -> bool:
+    async def _update(self, session: AsyncSession, job: Job, values: Mapping[str, Any]) -> bool:
         changed = await session.execute(
             update(JobRow)
             .where(
@@ -261,9 +238,7 @@ class Letterbox:
         )
         return changed.first() is not None
 
-    async def cancel_queued(
-        self, session: AsyncSession, tenant_id: TenantId, document_id: DocumentId
-    ) -> None:
+    async def cancel_queued(self, session: AsyncSession, tenant_id: TenantId, document_id: DocumentId) -> None:
         """Cancel the jobs of a document that nobody has begun."""
         await session.execute(
             update(JobRow)
@@ -279,15 +254,10 @@ class Letterbox:
     async def buckets_waiting(self, lane: Lane) -> dict[int, int]:
         """Return how many jobs each bucket has that `lane` could take now; buckets with none are left out."""
         query = (
-            select(JobRow.bucket, func.count())
-            .where(self._claimable(lane, self._clock.now()))
-            .group_by(JobRow.bucket)
+            select(JobRow.bucket, func.count()).where(self._claimable(lane, self._clock.now())).group_by(JobRow.bucket)
         )
         async with self._database.reading() as session:
-            return {
-                bucket: count
-                for bucket, count in (await session.execute(query)).tuples()
-            }
+            return {row[0]: row[1] for row in await session.execute(query)}
 
     async def finished_unreported(self, lane: Lane, *, limit: int) -> list[FinishedJob]:
         """Return jobs that `lane` finished and nobody has reported yet, oldest first."""

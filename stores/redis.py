@@ -19,9 +19,7 @@ HEARTBEAT_SECONDS = 10
 
 def connect(url: str) -> "Redis":
     """Return a client that gives up quickly: nobody should wait on a cache for longer than on the truth."""
-    return Redis.from_url(
-        url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
-    )
+    return Redis.from_url(url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
 
 
 class Bell:
@@ -34,9 +32,7 @@ class Bell:
     async def ring(self) -> None:
         """Wake a worker, best effort: without it the work is found at the next poll."""
         with may_fail("ringing for the ingest workers"):
-            await self._redis.xadd(
-                _STREAM, {"wake": "1"}, maxlen=_STREAM_LENGTH, approximate=True
-            )
+            await self._redis.xadd(_STREAM, {"wake": "1"}, maxlen=_STREAM_LENGTH, approximate=True)
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until somebody rings or `seconds` have passed; whether it rang. Never raises for Redis' sake."""
@@ -65,9 +61,7 @@ class Bell:
         return bool(rings)
 
     async def _make_group(self) -> None:
-        with contextlib.suppress(
-            RedisError, OSError
-        ):  # made by another worker, or gone again: the next wait tells
+        with contextlib.suppress(RedisError, OSError):  # made by another worker, or gone again: the next wait tells
             await self._redis.xgroup_create(_STREAM, _GROUP, id="$", mkstream=True)
 
 

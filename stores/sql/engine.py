@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+# What a transaction is handed around as, by floors that speak no SQL themselves.
+Session = AsyncSession
+
 # How long a writer waits for SQLite's one write lock before it gives up.
 _SQLITE_BUSY_MILLISECONDS = 30_000
 
@@ -19,15 +22,11 @@ _SQLITE_BUSY_MILLISECONDS = 30_000
 def _tune_sqlite(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = (
-            None  # BEGIN is ours, below: the driver would begin too late
-        )
+        connection.isolation_level = None  # BEGIN is ours, below: the driver would begin too late
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_SQLITE_BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute(
-            "PRAGMA synchronous=FULL"
-        )  # NORMAL may lose acknowledged commits when power fails
+        cursor.execute("PRAGMA synchronous=FULL")  # NORMAL may lose acknowledged commits when power fails
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
@@ -45,9 +44,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = create_async_engine(
-            self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
-        )
+        self.engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
         if self.is_sqlite:
             _tune_sqlite(self.engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

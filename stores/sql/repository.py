@@ -25,6 +25,4 @@ class TenantRepository:
 
     def rows_of(self, model: type[Row]) -> Select[tuple[Row]]:
         """Return `SELECT model WHERE tenant_id = …`, to be narrowed further."""
-        return cast(
-            "Select[tuple[Row]]", select(model).where(model.tenant_id == self.tenant_id)
-        )
+        return cast("Select[tuple[Row]]", select(model).where(model.tenant_id == self.tenant_id))

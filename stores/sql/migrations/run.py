@@ -23,9 +23,7 @@ def _config() -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
-    if (
-        connection.dialect.name == "postgresql"
-    ):  # two starting servers take turns; SQLite's BEGIN IMMEDIATE does that
+    if connection.dialect.name == "postgresql":  # two starting servers take turns; SQLite's BEGIN IMMEDIATE does that
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
     config = _config()
     config.attributes["connection"] = connection
@@ -55,9 +53,7 @@ async def differences(url: str) -> list[object]:
     try:
         async with database.engine.connect() as connection:
             return await connection.run_sync(
-                lambda sync: list(
-                    compare_metadata(MigrationContext.configure(sync), Base.metadata)
-                )
+                lambda sync: list(compare_metadata(MigrationContext.configure(sync), Base.metadata))
             )
     finally:
         await database.dispose()

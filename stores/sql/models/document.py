@@ -61,9 +61,7 @@ class DocumentRevisionRow(Base):
 
     __tablename__ = "document_revisions"
 
-    document_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("documents.id"), primary_key=True
-    )
+    document_id: Mapped[str] = mapped_column(Id, ForeignKey("documents.id"), primary_key=True)
     revision: Mapped[int] = mapped_column(Integer, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"))
     source: Mapped[str] = mapped_column(Text)

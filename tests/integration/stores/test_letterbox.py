@@ -159,9 +159,7 @@ async def test_released_job_is_free_at_once_and_costs_no_attempt(posting: Postin
     assert (again.id, again.attempt) == (job.id, 1)
 
 
-async def test_suspect_job_is_handed_out_alone(
-    posting: Posting, letterbox: Letterbox, clock: FrozenClock
-) -> None:
+async def test_suspect_job_is_handed_out_alone(posting: Posting, letterbox: Letterbox, clock: FrozenClock) -> None:
     """A job that has outlived several workers never shares a batch."""
     await posting.jobs(3)
     for _ in range(SUSPECT_ATTEMPT - 1):

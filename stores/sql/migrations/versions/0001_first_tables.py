@@ -42,16 +42,12 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_api_keys_tenant_id_tenants")
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_api_keys_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
     )
     with op.batch_alter_table("api_keys", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_api_keys_tenant_id"), ["tenant_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_api_keys_tenant_id"), ["tenant_id"], unique=False)
 
     op.create_table(
         "documents",
@@ -73,16 +69,12 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("indexed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_documents_tenant_id_tenants")
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_documents_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
     )
     with op.batch_alter_table("documents", schema=None) as batch_op:
         batch_op.create_index("ix_documents_bucket", ["bucket", "status"], unique=False)
-        batch_op.create_index(
-            "ix_documents_listing", ["tenant_id", "created_at", "id"], unique=False
-        )
+        batch_op.create_index("ix_documents_listing", ["tenant_id", "created_at", "id"], unique=False)
         batch_op.create_index(
             "uq_documents_external_id",
             ["tenant_id", "collection", "external_id"],
@@ -105,19 +97,13 @@ def upgrade() -> None:
         sa.Column("payload", JSON, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("dispatched_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_outbox_tenant_id_tenants")
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_outbox_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_outbox")),
         sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_outbox_tenant_id"), ["tenant_id"], unique=False
-        )
-        batch_op.create_index(
-            "ix_outbox_waiting", ["dispatched_at", "sequence"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_outbox_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index("ix_outbox_waiting", ["dispatched_at", "sequence"], unique=False)
 
     op.create_table(
         "document_revisions",
@@ -141,9 +127,7 @@ def upgrade() -> None:
             ["tenants.id"],
             name=op.f("fk_document_revisions_tenant_id_tenants"),
         ),
-        sa.PrimaryKeyConstraint(
-            "document_id", "revision", name=op.f("pk_document_revisions")
-        ),
+        sa.PrimaryKeyConstraint("document_id", "revision", name=op.f("pk_document_revisions")),
     )
     op.create_table(
         "jobs",
@@ -172,18 +156,12 @@ def upgrade() -> None:
             ["documents.id"],
             name=op.f("fk_jobs_document_id_documents"),
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_jobs_tenant_id_tenants")
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_jobs_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_jobs_claim", ["status", "lane", "available_at"], unique=False
-        )
-        batch_op.create_index(
-            "ix_jobs_document", ["document_id", "status"], unique=False
-        )
+        batch_op.create_index("ix_jobs_claim", ["status", "lane", "available_at"], unique=False)
+        batch_op.create_index("ix_jobs_document", ["document_id", "status"], unique=False)
         batch_op.create_index(
             "ix_jobs_report",
             ["finished_by", "reported_at", "finished_at"],
