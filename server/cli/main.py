@@ -1,0 +1,44 @@
+"""Choose the command and run it; only the chosen one is imported."""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from dotenv import load_dotenv
+from pydantic import ValidationError
+
+from server.cli.refusal import Refusal, refuse
+
+ROOT = Path(__file__).resolve().parents[2]
+
+COMMANDS = {
+    "up": "start the whole system and keep it running",
+    "demo": "ingest the demo documents into the running system and ask its questions",
+    "api": "serve the API",
+    "worker": "work on posted documents as they come",
+    "migrate": "bring the database to the newest revision",
+    "env-example": "print .env.example, made from the settings",
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command named first in `argv` with the rest; return its exit status."""
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="command")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the command itself understands")
+    chosen = parser.parse_args(argv)
+    load_dotenv(ROOT / ".env")  # into the environment rather than the settings: the children must see it too
+    command = importlib.import_module(f"server.cli.{chosen.command.replace('-', '_')}")
+    try:
+        return int(command.run(chosen.arguments))
+    except Refusal as reason:
+        return refuse(str(reason))
+    except ValidationError as error:
+        faults = "; ".join(f"CODEXOS_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        return refuse(f"a setting is wrong. {faults}.")

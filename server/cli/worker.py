@@ -1,0 +1,44 @@
+"""`python -m server worker`: the stream lane as a process."""
+
+import asyncio
+import os
+import signal
+import socket
+
+from core import log
+from core.clock import SystemClock
+from core.settings import Settings
+from pipelines.assembly import open_ingestion
+from pipelines.streams.ingest_lane import IngestLane
+from stores.redis import Bell, beat_forever, connect
+from stores.sql.models import Lane
+
+
+def main(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then end this process."""
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    redis = connect(settings.redis_connection)
+    async with open_ingestion(settings, Lane.STREAM, SystemClock()) as ingestion:
+        await ingestion.tools.parser.warm()
+        lane = IngestLane(
+            tools=ingestion.tools,
+            writer=ingestion.writer,
+            letterbox=ingestion.letterbox,
+            bell=Bell(redis, owner),
+            lease=ingestion.job_lease,
+            owner=owner,
+        )
+        heart = asyncio.create_task(beat_forever(redis))
+        log.get_logger().info("worker.ready", owner=owner)
+        await lane.run(stop)
+        heart.cancel()
+    # A thread may still be embedding a batch that was put back; waiting for it would only delay the end.
+    os._exit(0)
