@@ -8,6 +8,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
+from core.settings import Settings
 from server.cli.refusal import Refusal, refuse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command named first in `argv` with the rest; return its exit status."""
+    """Run the command that `argv` names; return its exit status."""
     width = max(map(len, COMMANDS))
     parser = argparse.ArgumentParser(
         prog="python -m server",
@@ -31,12 +32,11 @@ def main(argv: Sequence[str]) -> int:
         epilog="commands:\n" + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
     )
     parser.add_argument("command", choices=COMMANDS, metavar="command")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the command itself understands")
     chosen = parser.parse_args(argv)
     load_dotenv(ROOT / ".env")  # into the environment rather than the settings: the children must see it too
     command = importlib.import_module(f"server.cli.{chosen.command.replace('-', '_')}")
     try:
-        return int(command.run(chosen.arguments))
+        return int(command.main(Settings()) or 0)
     except Refusal as reason:
         return refuse(str(reason))
     except ValidationError as error:

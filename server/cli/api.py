@@ -1,0 +1,16 @@
+"""`python -m server api`: the API's processes."""
+
+from core import log
+from core.settings import Settings
+from server.cli.refusal import Refusal
+
+
+def main(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    from server.app import serve
+
+    log.configure(level=settings.log_level)
+    try:
+        serve(settings)
+    except OSError as error:
+        raise Refusal(f"port {settings.http_port}: {error.strerror}; set CODEXOS_HTTP_PORT to another port.") from error

@@ -1,0 +1,158 @@
+"""`python -m server demo`: real documents in, answers out, over HTTP like any client.
+
+Status 0 means that every document is indexed and every question found its source among the first three.
+"""
+
+import asyncio
+import json
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from core.settings import Settings
+from server.cli.refusal import Refusal
+
+Say = Callable[[str], None]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_QUESTIONS = _ROOT / "docs" / "demo" / "questions.json"
+_OWN_DOCS = ("README.md", "ARCHITECTURE.md", "docs/**/*.md", "docs/demo/*")
+_UPLOADS_AT_ONCE = 4
+_JOB_LIMIT_SECONDS = 300.0
+_POLL_SECONDS = 0.25
+_FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+_TOP = 3
+
+
+def main(settings: Settings) -> int:
+    return asyncio.run(run(settings, lambda line: print(line, flush=True)))
+
+
+async def run(settings: Settings, say: Say) -> int:
+    """Run the demo against the server that the settings name; return the exit status."""
+    headers = {"Authorization": f"Bearer {_key(settings)}"}
+    url = f"http://{settings.http_host.replace('0.0.0.0', '127.0.0.1')}:{settings.http_port}/api/v1"
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+        try:
+            failures = await _ingest_all(client, documents(), say)
+            missed = await _ask_all(client, json.loads(_QUESTIONS.read_text("utf-8")), say)
+        except httpx.TransportError:
+            raise Refusal(f"nothing answers at {url}; start the system first with `make up`.") from None
+        except httpx.HTTPStatusError as error:
+            raise Refusal(f"the API answered {error.response.status_code}: {error.response.text}") from None
+    return 1 if failures or missed else 0
+
+
+def documents() -> list[Path]:
+    """Return the project's own documents and every file of docs/demo."""
+    found = {path for pattern in _OWN_DOCS for path in _ROOT.glob(pattern) if path.is_file()}
+    return sorted(found - {_QUESTIONS})
+
+
+def _key(settings: Settings) -> str:
+    try:
+        return settings.dev_api_key_file.read_text("ascii").strip()
+    except OSError as error:
+        raise Refusal(
+            f"there is no key in {settings.dev_api_key_file} ({error.strerror}); `make up` makes one."
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Posted:
+    name: str
+    job_id: str
+
+
+async def _ingest_all(client: httpx.AsyncClient, paths: Sequence[Path], say: Say) -> int:
+    """Post every file and follow its job to the end; return how many documents failed."""
+    say(f"Ingesting {len(paths)} documents of this project:")
+    started = time.monotonic()
+    gate = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+    posted = await asyncio.gather(*(_post(client, path, gate) for path in paths))
+    failures = await _follow(client, posted, say)
+    seconds = time.monotonic() - started
+    say(f"  {len(paths) - failures} of {len(paths)} documents are searchable, after {seconds:.1f} s")
+    return failures
+
+
+async def _post(client: httpx.AsyncClient, path: Path, gate: asyncio.Semaphore) -> _Posted:
+    name = path.relative_to(_ROOT).as_posix()
+    # The path as external id: a second demo makes new revisions of the same documents, not new documents.
+    fields = {"source_type": "file", "external_id": name, "metadata": json.dumps({"path": name})}
+    async with gate:
+        answer = await client.post("/rag/ingest", data=fields, files={"file": (path.name, path.read_bytes())})
+    answer.raise_for_status()
+    return _Posted(name=name, job_id=answer.json()["job_id"])
+
+
+async def _follow(client: httpx.AsyncClient, posted: Iterable[_Posted], say: Say) -> int:
+    waiting = {document.job_id: document for document in posted}
+    failures = 0
+    deadline = time.monotonic() + _JOB_LIMIT_SECONDS
+    while waiting:
+        for job_id in list(waiting):
+            job = await _get(client, f"/rag/jobs/{job_id}")
+            if job["status"] in _FINISHED:
+                failures += not _tell(waiting.pop(job_id), job, say)
+        if time.monotonic() > deadline:
+            say(f"  still waiting for {', '.join(document.name for document in waiting.values())}; giving up")
+            return failures + len(waiting)
+        await asyncio.sleep(_POLL_SECONDS)
+    return failures
+
+
+def _tell(document: _Posted, job: dict[str, Any], say: Say) -> bool:
+    if job["status"] == "succeeded":
+        say(f"  indexed  {document.name:45} {job['progress'].get('chunks', '?'):>5} chunks")
+        return True
+    error = job["error"] or {"code": job["status"], "message": ""}
+    say(f"  FAILED   {document.name:45} {error['code']}: {error['message']}")
+    return False
+
+
+async def _ask_all(client: httpx.AsyncClient, questions: Sequence[dict[str, Any]], say: Say) -> int:
+    """Ask every question; return how many did not find their source among the first results."""
+    say("")
+    say(f"Asking {len(questions)} questions:")
+    missed = 0
+    for question in questions:
+        started = time.perf_counter()
+        answer = await client.post("/rag/query", json={"query": question["question"], "limit": _TOP})
+        milliseconds = (time.perf_counter() - started) * 1000
+        answer.raise_for_status()
+        missed += not _show(question, answer.json(), milliseconds, say)
+    say(f"  {len(questions) - missed} of {len(questions)} questions found their source in the first {_TOP} results")
+    return missed
+
+
+def _show(question: dict[str, Any], answer: dict[str, Any], milliseconds: float, say: Say) -> bool:
+    expected = Path(question["expected_source"]).name
+    found = False
+    say("")
+    say(f"  {question['question']}")
+    for position, result in enumerate(answer["results"], start=1):
+        metadata = result["metadata"]
+        is_expected = Path(metadata["source"]).name == expected
+        found = found or is_expected
+        page = f", page {metadata['page']}" if metadata.get("page") is not None else ""
+        mark = "*" if is_expected else " "
+        say(f"  {mark} {position}. {metadata.get('path', metadata['source'])}{page}  (score {result['score']:.2f})")
+        if position == 1 or is_expected:
+            say(textwrap.indent(textwrap.fill(textwrap.shorten(result["content"], 260), 100), " " * 9))
+    say(f"       {milliseconds:.0f} ms, of which {answer['query_time'] * 1000:.0f} ms in the server")
+    if not found:
+        say(f"       MISSED: {question['expected_source']} is not among the first {_TOP}")
+    return found
+
+
+async def _get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    answer = await client.get(path)
+    answer.raise_for_status()
+    body: dict[str, Any] = answer.json()
+    return body

@@ -1,0 +1,111 @@
+"""`python -m server up`: start the whole system, show it working once, and keep it running until told to stop."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from core.settings import Environment, Settings
+from server.cli import demo, dev_key, home, parts, ports
+from server.cli.migrate import migrate
+from server.cli.readiness import wait_until_ready
+from server.cli.supervisor import Supervisor
+
+_ROOT = Path(__file__).resolve().parents[2]
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def main(settings: Settings) -> int:
+    with home.hold(settings.home) as held:
+        if held.ended_leftovers:
+            say(f"Ended {held.ended_leftovers} processes that a killed start had left behind.")
+        ports.check(settings)
+        return asyncio.run(_Up(settings, held).run())
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+class _Up:
+    """One run of the system, from the first child to the last."""
+
+    def __init__(self, settings: Settings, held: home.HeldHome) -> None:
+        self.settings = settings
+        self.url = f"http://{_WILDCARDS.get(settings.http_host, settings.http_host)}:{settings.http_port}"
+        self.supervisor = Supervisor(
+            root=_ROOT, logs=settings.log_path, environment=parts.environment(settings), say=say
+        )
+        held.remember(cookie=self.supervisor.cookie, url=self.url)
+
+    async def run(self) -> int:
+        stop = self._stop_on_signals()
+        say(f"CodexOS starts, with its data in {self.settings.home}")
+        try:
+            await _unless(stop, self._start())
+            await stop.wait()
+        finally:
+            say("Stopping.")
+            await self.supervisor.stop()
+            say("Everything has stopped.")
+        return 0
+
+    async def _start(self) -> None:
+        if self.settings.redis_url is None:
+            await self.supervisor.start(parts.redis(self.settings))
+        await migrate(self.settings)
+        key = await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
+        for part in (*parts.lanes(), *parts.dagster(self.settings, _ROOT)):
+            await self.supervisor.start(part)
+        await wait_until_ready(self.url, say)
+        if key is not None:
+            await self._demonstrate()
+        self._show(key)
+
+    async def _demonstrate(self) -> None:
+        shown = self.settings.home / "demo-shown"
+        wish = os.environ.get("DEMO", "")
+        if wish == "0" or (shown.exists() and not wish):
+            return
+        if await demo.run(self.settings, say) == 0:
+            shown.touch()
+        else:
+            say("The demo did not go as it should; the system keeps running.")
+
+    def _show(self, key: str | None) -> None:
+        host = self.url.removeprefix("http://").rsplit(":", 1)[0]
+        say("")
+        say("CodexOS is ready. Ctrl-C stops it.")
+        say(f"  API      {self.url}/api/v1    (described in {self.url}/openapi.json)")
+        say(f"  Dagster  http://{host}:{self.settings.dagster_port}")
+        say(f"  Logs     {self.settings.log_path}")
+        if key is not None:
+            say(f"  Key      {key}    (kept in {self.settings.dev_api_key_file})")
+
+    def _stop_on_signals(self) -> asyncio.Event:
+        """Return the event that Ctrl-C sets; a second Ctrl-C waits for nobody."""
+        stop = asyncio.Event()
+
+        def on_signal() -> None:
+            if stop.is_set():
+                self.supervisor.kill()
+                os._exit(130)
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        return stop
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, and abandon it where it stands when `stop` is set."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        await working  # raises what the work raised
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
