@@ -1,0 +1,107 @@
+"""The same content is embedded once: vectors kept by a hash of tenant, space and text."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.ids import TenantId
+from core.log import may_fail
+from pipelines.embedding.base import Embedder, Vectors
+from pipelines.embedding.cache_sqlite import SqliteVectorCache
+
+__all__ = ["CachedEmbedder", "MemoryVectorCache", "SqliteVectorCache", "VectorCache", "content_key", "embed_reusing"]
+
+Vector = NDArray[np.float32]
+
+
+class VectorCache(Protocol):
+    """Holds vectors for as long as it pleases: whoever asks can always compute. Safe from several threads."""
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
+        """Return the vectors that are known, by key."""
+
+    def put_many(self, vectors: Mapping[bytes, Vector]) -> None:
+        """Remember these vectors, perhaps at the price of older ones."""
+
+
+def content_key(tenant_id: TenantId, space: str, text: str) -> bytes:
+    """Return the SHA-256 of the three, each length-prefixed.
+
+    The tenant is part of it: a shared entry would answer faster for text that someone else has stored, and so tell
+    one tenant what another has.
+    """
+    digest = hashlib.sha256()
+    for part in (tenant_id, space, text):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    return digest.digest()
+
+
+def embed_reusing(embedder: Embedder, cache: VectorCache, tenant_id: TenantId, texts: Sequence[str]) -> Vectors:
+    """Return what `embedder.embed(texts)` would, computing only what this tenant has not embedded before.
+
+    A cache that fails costs time and nothing else. Raises EmbeddingFailed.
+    """
+    keys = [content_key(tenant_id, embedder.space, text) for text in texts]
+    known: dict[bytes, Vector] = {}
+    with may_fail("reading the vector cache"):
+        known = {key: vector for key, vector in cache.get_many(keys).items() if vector.shape == (embedder.dimensions,)}
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    if missing:
+        computed = dict(zip(missing, embedder.embed(list(missing.values())), strict=True))
+        with may_fail("writing the vector cache"):
+            cache.put_many(computed)
+        known.update(computed)
+    vectors = np.empty((len(keys), embedder.dimensions), np.float32)
+    for row, key in enumerate(keys):
+        vectors[row] = known[key]
+    return vectors
+
+
+class MemoryVectorCache:
+    """The most recently used vectors, in this process: for queries, and the twin for tests."""
+
+    def __init__(self, *, max_vectors: int = 4_096) -> None:
+        self._max_vectors = max_vectors
+        self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
+        self._lock = Lock()
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
+        with self._lock:
+            known = {key: self._vectors[key] for key in keys if key in self._vectors}
+            for key in known:
+                self._vectors.move_to_end(key)
+            return known
+
+    def put_many(self, vectors: Mapping[bytes, Vector]) -> None:
+        with self._lock:
+            for key, vector in vectors.items():
+                # A copy: a row of a batch would keep the whole batch alive.
+                self._vectors[key] = vector.copy()
+                self._vectors.move_to_end(key)
+            while len(self._vectors) > self._max_vectors:
+                self._vectors.popitem(last=False)
+
+
+class CachedEmbedder:
+    """An embedder for one tenant that remembers; cheap to make, so make one a request."""
+
+    def __init__(self, embedder: Embedder, cache: VectorCache, tenant_id: TenantId) -> None:
+        self.space = embedder.space
+        self.dimensions = embedder.dimensions
+        self.max_tokens = embedder.max_tokens
+        self._embedder = embedder
+        self._cache = cache
+        self._tenant_id = tenant_id
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        return self._embedder.token_spans(text)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return embed_reusing(self._embedder, self._cache, self._tenant_id, texts)

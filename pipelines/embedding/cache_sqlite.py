@@ -1,0 +1,68 @@
+"""The vector cache of a data folder: one SQLite file that several processes share, bounded, and free to be deleted."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS vectors (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    key BLOB NOT NULL UNIQUE,
+    vector BLOB NOT NULL
+)
+"""
+_WAIT_SECONDS = 10.0
+# Below the number of parameters every build of SQLite accepts.
+_KEYS_A_QUERY = 500
+
+
+class SqliteVectorCache:
+    """Oldest entries go first once there are more than `max_vectors` (384 dimensions: about 1.7 KB each).
+
+    A connection a call: nothing is shared between threads or carried over a fork.
+    """
+
+    def __init__(self, path: Path, *, max_vectors: int = 200_000) -> None:
+        self._path = path
+        self._max_vectors = max_vectors
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
+        """Return the vectors that are known, by key. Raises sqlite3.Error, OSError."""
+        known: dict[bytes, Vector] = {}
+        wanted = list(dict.fromkeys(keys))
+        with self._connection() as connection:
+            for start in range(0, len(wanted), _KEYS_A_QUERY):
+                some = wanted[start : start + _KEYS_A_QUERY]
+                marks = ",".join("?" * len(some))
+                rows = connection.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", some)
+                known.update((key, np.frombuffer(vector, np.float32)) for key, vector in rows)
+        return known
+
+    def put_many(self, vectors: Mapping[bytes, Vector]) -> None:
+        """Remember these vectors and forget the oldest beyond the bound. Raises sqlite3.Error, OSError."""
+        rows = [(key, np.ascontiguousarray(vector, np.float32).tobytes()) for key, vector in vectors.items()]
+        with self._connection() as connection, connection:
+            connection.executemany("INSERT OR IGNORE INTO vectors (key, vector) VALUES (?, ?)", rows)
+            # Numbers only grow and only the oldest are deleted, so the newest number bounds how many are kept.
+            connection.execute(
+                "DELETE FROM vectors WHERE number <= (SELECT max(number) FROM vectors) - ?", [self._max_vectors]
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A power cut may lose the last vectors: they are computed again.
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(_SCHEMA)
+            yield connection
+        finally:
+            connection.close()
