@@ -131,7 +131,8 @@ def _framework_error(request: Request, exception: exceptions.SanicException) -> 
 def _too_large(request: Request) -> ApiError:
     if request.method != "NONE":  # the framework's mark for a request whose head it could not read
         return PayloadTooLarge("The request body is longer than the server reads.")
-    if b"\r\n" not in cast(Http, request.stream).recv_buffer:
+    stream = cast(Http, request.stream)
+    if stream.recv_buffer.find(b"\r\n", 0, stream.HEADER_MAX_SIZE) < 0:
         return UriTooLong("The request line is longer than the server reads.")
     return HeadersTooLarge("The request headers are longer than the server reads.")
 

@@ -1,19 +1,14 @@
 """The base of every repository: made with its session and tenant, so no query can forget either."""
 
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped
 
 from core.ids import TenantId
+from stores.sql.models import Base
 
-
-class _TenantOwned(Protocol):
-    tenant_id: Mapped[str]
-
-
-Row = TypeVar("Row", bound=_TenantOwned)
+Row = TypeVar("Row", bound=Base)
 
 
 class TenantRepository:
@@ -23,6 +18,6 @@ class TenantRepository:
         self._session = session
         self.tenant_id = tenant_id
 
-    def rows_of(self, model: type[Row]) -> Select[tuple[Row]]:
-        """Return `SELECT model WHERE tenant_id = …`, to be narrowed further."""
-        return cast("Select[tuple[Row]]", select(model).where(model.tenant_id == self.tenant_id))
+    def rows_of(self, model: type[Row]) -> Select[Row]:
+        """Return `SELECT model WHERE tenant_id = …`, to be narrowed further. Raises KeyError if no tenant owns them."""
+        return select(model).where(model.__table__.c["tenant_id"] == self.tenant_id)

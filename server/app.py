@@ -1,0 +1,115 @@
+"""The door: one Sanic application made of the registry's operations, and N processes that serve it."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from itertools import chain
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from sanic import Request, Sanic
+from sanic.config import Config
+from sanic.worker.loader import AppLoader
+
+from server.errors import EnvelopeErrorHandler
+from server.health.routes import health
+from server.middleware import request_id
+from server.middleware.endpoint import endpoint
+from server.openapi.document import document
+from server.openapi.registry import Operation
+from server.openapi.routes import openapi
+from server.rag.routes import rag
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from server.middleware.endpoint import Hall
+    from server.wiring import Parts
+
+App = Sanic[Config, SimpleNamespace]
+OpenParts = Callable[["Settings"], AbstractAsyncContextManager["Parts"]]
+
+TITLE, VERSION = "CodexOS API", "0.1.0"
+
+# The framework closes the connection in the middle of a body longer than this, and reads shorter ones to their end:
+# a client that is still sending would otherwise never see the answer that refuses its body.
+_DRAINED_BYTES = 512 * 1024 * 1024
+_CONFIG = {
+    "ACCESS_LOG": False,
+    "AUTO_EXTEND": False,
+    "FALLBACK_ERROR_FORMAT": "json",
+    "GRACEFUL_SHUTDOWN_TIMEOUT": 5.0,
+    "KEEP_ALIVE_TIMEOUT": 75,
+    "MOTD": False,
+    "REQUEST_MAX_SIZE": _DRAINED_BYTES,
+    "REQUEST_TIMEOUT": 30,
+    "RESPONSE_TIMEOUT": 90,  # longer than the longest `Prefer: wait`
+}
+
+
+def operations() -> list[Operation]:
+    """Return every operation of the API, room by room."""
+    return list(chain(health, openapi, rag))
+
+
+def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:
+    """Return the application. What it works with is opened in each process that serves it, and closed there."""
+    app: App = Sanic("codexos", error_handler=EnvelopeErrorHandler(), configure_logging=False)
+    app.config.update(_CONFIG)
+    listed = operations()
+    app.ctx.openapi = json.dumps(document(listed, title=TITLE, version=VERSION), separators=(",", ":"))
+    for operation in listed:
+        app.add_route(
+            endpoint(operation, _hall),
+            operation.path.replace("{", "<").replace("}", ">"),
+            methods=[operation.method],
+            name=operation.name,
+        )
+    app.register_middleware(request_id.begin, "request")
+    app.register_middleware(request_id.finish, "response")
+    _register_life(app, settings, open_parts)
+    return app
+
+
+def _hall(request: Request) -> "Hall":
+    hall: Hall = request.app.ctx.parts.hall
+    return hall
+
+
+def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None) -> None:
+    opened = AsyncExitStack()
+
+    async def open_everything(app: App) -> None:
+        parts = (open_parts or _default_parts())(settings)
+        app.ctx.parts = await opened.enter_async_context(parts)
+
+    async def stop_waiting(app: App) -> None:
+        app.ctx.parts.documents.stopping.set()
+
+    async def close_everything(app: App) -> None:
+        await opened.aclose()
+
+    app.register_listener(open_everything, "before_server_start")
+    app.register_listener(stop_waiting, "before_server_stop")
+    app.register_listener(close_everything, "after_server_stop")
+
+
+def _default_parts() -> OpenParts:
+    # Imported by the processes that serve only: it brings LanceDB and the model runtime along.
+    from server.wiring import open_parts
+
+    return open_parts
+
+
+def serve(settings: "Settings") -> None:
+    """Serve until SIGTERM or SIGINT; requests under way have five seconds to finish. Raises OSError on a busy port."""
+    loader = AppLoader(factory=partial(create_app, settings))
+    app: Sanic[Any, Any] = loader.load()
+    app.prepare(
+        host=settings.http_host,
+        port=settings.http_port,
+        workers=settings.http_workers,
+        access_log=False,
+        motd=False,
+    )
+    Sanic.serve(primary=app, app_loader=loader)

@@ -1,0 +1,1 @@
+"""The retrieval room: documents in, answers out, each tenant its own."""

@@ -1,0 +1,120 @@
+"""Documents, their revisions and jobs of one tenant, in SQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from core.ids import DocumentId, JobId
+from stores.buckets import bucket_of
+from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus, JobRow
+from stores.sql.repository import TenantRepository
+
+
+class DocumentRepository(TenantRepository):
+    """`locked_…` finders hold the row until the transaction ends, so that revisions count up one at a time."""
+
+    async def living(self, document_id: DocumentId) -> DocumentRow | None:
+        return await self._session.scalar(self._living().where(DocumentRow.id == document_id))
+
+    async def locked(self, document_id: DocumentId) -> DocumentRow | None:
+        return await self._session.scalar(self._living().where(DocumentRow.id == document_id).with_for_update())
+
+    async def locked_by_external_id(self, collection: str, external_id: str) -> DocumentRow | None:
+        query = self._living().where(DocumentRow.collection == collection, DocumentRow.external_id == external_id)
+        return await self._session.scalar(query.with_for_update())
+
+    def _living(self) -> Select[DocumentRow]:
+        return self.rows_of(DocumentRow).where(DocumentRow.status != DocumentStatus.DELETED)
+
+    async def add(
+        self,
+        document_id: DocumentId,
+        *,
+        collection: str,
+        external_id: str | None,
+        source: str,
+        source_type: str,
+        metadata: Mapping[str, Any],
+        now: datetime,
+    ) -> DocumentRow | None:
+        """Return the new document, or None if another request has just made the one with this external id."""
+        row = DocumentRow(
+            id=document_id,
+            tenant_id=self.tenant_id,
+            collection=collection,
+            external_id=external_id,
+            source=source,
+            source_type=source_type,
+            user_metadata=dict(metadata),
+            status=DocumentStatus.QUEUED,
+            revision=1,
+            chunk_count=0,
+            bucket=bucket_of(self.tenant_id),
+            created_at=now,
+            updated_at=now,
+        )
+        if external_id is None:
+            self._session.add(row)
+            await self._session.flush()  # revisions and jobs refer to it
+            return row
+        try:
+            async with self._session.begin_nested():  # PostgreSQL forgives an error only up to a savepoint
+                self._session.add(row)
+        except IntegrityError:
+            return None
+        return row
+
+    def add_revision(
+        self, row: DocumentRow, *, chunking: Mapping[str, Any], blob_key: str, size_bytes: int, now: datetime
+    ) -> None:
+        """Write down what the document's current revision is made of."""
+        self._session.add(
+            DocumentRevisionRow(
+                document_id=row.id,
+                revision=row.revision,
+                tenant_id=self.tenant_id,
+                source=row.source,
+                source_type=row.source_type,
+                user_metadata=row.user_metadata,
+                chunking=dict(chunking),
+                blob_key=blob_key,
+                size_bytes=size_bytes,
+                created_at=now,
+            )
+        )
+
+    async def page(
+        self,
+        *,
+        skip: int,
+        limit: int,
+        collection: str | None,
+        status: str | None,
+        source_type: str | None,
+        search: str | None,
+    ) -> tuple[list[DocumentRow], int]:
+        """Return one page, newest first, and how many there are in all."""
+        query = self._living() if status is None else self.rows_of(DocumentRow).where(DocumentRow.status == status)
+        if collection is not None:
+            query = query.where(DocumentRow.collection == collection)
+        if source_type is not None:
+            query = query.where(DocumentRow.source_type == source_type)
+        if search:
+            query = query.where(
+                or_(
+                    DocumentRow.source.icontains(search, autoescape=True),
+                    DocumentRow.external_id.icontains(search, autoescape=True),
+                )
+            )
+        total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
+        newest_first = query.order_by(DocumentRow.created_at.desc(), DocumentRow.id.desc())
+        rows = await self._session.scalars(newest_first.offset(skip).limit(limit))
+        return list(rows), total or 0
+
+
+class JobRepository(TenantRepository):
+    async def find(self, job_id: JobId) -> JobRow | None:
+        return await self._session.scalar(self.rows_of(JobRow).where(JobRow.id == job_id))

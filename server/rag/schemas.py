@@ -1,0 +1,360 @@
+"""What the room reads and answers. Field names are those of the API reference."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from pipelines.chunking.limits import MIN_CHUNK_TOKENS
+from pipelines.document import ChunkingConfig, ChunkingStrategy
+from server.openapi.models import Answer, FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
+from server.rag.metadata import check_metadata
+from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobRow, JobStatus
+
+DEFAULT_COLLECTION = "default"
+MAX_QUERY_CHARACTERS = 10_000
+# What the local embedder reads of one text; a job's snapshot is lowered to the window of whichever works on it.
+MAX_CHUNK_TOKENS = 254
+# PostgreSQL refuses index entries of more than about 2,700 bytes.
+_EXTERNAL_ID_BYTES = 1_000
+
+
+def _short(value: str) -> str:
+    if len(value.encode()) > _EXTERNAL_ID_BYTES:
+        raise ValueError(f"The external id should have at most {_EXTERNAL_ID_BYTES} bytes")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("The text is empty")
+    return value
+
+
+def _available(value: str) -> str:
+    if value in ("url", "github"):
+        raise ValueError(f"Sources of type {value} are not available yet in this version; send a file or a text")
+    if value not in ("file", "text"):
+        raise ValueError("Input should be 'file' or 'text'")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+SourceType = Annotated[
+    str, AfterValidator(_available), Field(json_schema_extra={"enum": ["file", "text"]}, description="file or text.")
+]
+Collection = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_short)]
+# A part with a filename arrives as an Upload, one without as text; a form cannot say so in advance.
+FilePart = Annotated[
+    Upload | str,
+    PlainValidator(lambda value: value),
+    WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"}),
+]
+Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata)]
+Strategy = Literal["recursive", "semantic", "fixed"]
+Status = Literal["queued", "processing", "indexed", "failed", "deleted"]
+
+
+class _Ingest(RequestBody):
+    source_type: SourceType
+    metadata: Metadata = Field(default={}, description="Found again in answers, and by filters.")
+    chunking_strategy: Strategy = "recursive"
+    external_id: ExternalId | None = Field(
+        None, description="Your own name for the document; posting it again makes a new revision."
+    )
+    collection: Collection = DEFAULT_COLLECTION
+    chunk_tokens: int | None = Field(
+        None, ge=MIN_CHUNK_TOKENS, le=MAX_CHUNK_TOKENS, description="Longest chunk, in the embedder's tokens."
+    )
+    overlap_tokens: int | None = Field(None, ge=0, lt=MAX_CHUNK_TOKENS, description="Tokens that neighbours share.")
+
+    @field_validator("overlap_tokens")
+    @classmethod
+    def _overlap_leaves_room(cls, value: int | None, info: ValidationInfo) -> int | None:
+        chunk_tokens = info.data.get("chunk_tokens") or ChunkingConfig().chunk_tokens
+        if value is not None and value >= chunk_tokens:
+            raise ValueError(f"The overlap should be smaller than the chunk of {chunk_tokens} tokens")
+        return value
+
+    @property
+    def chunking(self) -> ChunkingConfig:
+        """The snapshot that travels with the job."""
+        defaults = ChunkingConfig()
+        chunk_tokens = defaults.chunk_tokens if self.chunk_tokens is None else self.chunk_tokens
+        usual_overlap = min(defaults.overlap_tokens, chunk_tokens // 5)
+        return ChunkingConfig(
+            strategy=ChunkingStrategy(self.chunking_strategy),
+            chunk_tokens=chunk_tokens,
+            overlap_tokens=usual_overlap if self.overlap_tokens is None else self.overlap_tokens,
+        )
+
+    def _text_label(self) -> str:
+        """Return what answers call a text: its own `source` in the metadata, else its external id."""
+        named = self.metadata.get("source")
+        return named if isinstance(named, str) and named.strip() else self.external_id or "text"
+
+
+class IngestText(_Ingest, JsonBody):
+    """A text in JSON."""
+
+    source: Text = Field(description="The text itself.")
+
+    @field_validator("source_type")
+    @classmethod
+    def _no_file(cls, value: str) -> str:
+        if value == "file":
+            raise ValueError("A file is sent as multipart/form-data, in a part named source or file")
+        return value
+
+    @property
+    def label(self) -> str:
+        return self._text_label()
+
+    @property
+    def content(self) -> bytes:
+        return self.source.encode()
+
+
+class IngestForm(_Ingest, FormBody):
+    """A file, or a text, as a form. `metadata` and the numbers are JSON."""
+
+    json_parts: ClassVar[frozenset[str]] = frozenset({"metadata", "chunk_tokens", "overlap_tokens"})
+
+    source: FilePart | None = Field(None, description="The file, or the text.")
+    file: FilePart | None = Field(
+        None, description="Another name for the part that holds the file.", validate_default=True
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _source_suits_its_type(cls, value: Upload | str | None, info: ValidationInfo) -> Upload | str | None:
+        if info.data.get("source_type") == "text":
+            if isinstance(value, Upload):
+                raise ValueError("A text is sent as a part without a filename; a file has source_type file")
+            return value if value is None else _not_blank(value)
+        return _checked_file(value)
+
+    @field_validator("file")
+    @classmethod
+    def _document_is_there_once(cls, value: Upload | str | None, info: ValidationInfo) -> Upload | str | None:
+        if value is None:
+            if info.data.get("source", "faulty") is None:
+                raise ValueError("The document is missing: send it in a part named source or file")
+            return value
+        if info.data.get("source") is not None:
+            raise ValueError("The document is there twice: send it as source or as file")
+        if info.data.get("source_type") == "text":
+            raise ValueError("A text is sent in a part named source")
+        return _checked_file(value)
+
+    @property
+    def _document(self) -> Upload | str:
+        return self.source or self.file or ""
+
+    @property
+    def label(self) -> str:
+        return self._document.name if isinstance(self._document, Upload) else self._text_label()
+
+    @property
+    def content(self) -> bytes:
+        return self._document.content if isinstance(self._document, Upload) else self._document.encode()
+
+
+def _checked_file(value: Upload | str | None) -> Upload | str | None:
+    if isinstance(value, str):
+        raise ValueError("A file is sent as a part with a filename")
+    if value is not None and not value.content:
+        raise ValueError("The file is empty")
+    return value
+
+
+IngestRequest = IngestText | IngestForm
+
+
+class Failure(Answer):
+    """Why a document has no chunks."""
+
+    code: str
+    message: str
+
+
+class IngestAccepted(Answer):
+    """The document is stored, and the job will index it."""
+
+    document_id: str
+    revision: int
+    job_id: str
+    status: Status
+
+
+class IngestFinished(IngestAccepted):
+    """What became of the document; `error` says why it failed."""
+
+    error: Failure | None
+
+
+class DocumentDeleted(Answer):
+    """The document is gone from every answer; `job_id` clears it out of the index."""
+
+    document_id: str
+    job_id: str
+    status: Literal["deleted"] = "deleted"
+
+
+class DocumentView(Answer):
+    """A document. `indexed_revision` is the one that answers; a newer `revision` may be on its way."""
+
+    document_id: str
+    collection: str
+    external_id: str | None
+    source: str
+    source_type: str
+    metadata: dict[str, Any]
+    status: Status
+    revision: int
+    indexed_revision: int | None
+    chunk_count: int
+    error: Failure | None
+    created_at: datetime
+    updated_at: datetime
+    indexed_at: datetime | None
+    deleted_at: datetime | None
+
+    @classmethod
+    def of(cls, row: DocumentRow) -> Self:
+        return cls(
+            document_id=row.id,
+            collection=row.collection,
+            external_id=row.external_id,
+            source=row.source,
+            source_type=row.source_type,
+            metadata=row.user_metadata,
+            status=DocumentStatus(row.status).value,
+            revision=row.revision,
+            indexed_revision=row.indexed_revision,
+            chunk_count=row.chunk_count,
+            error=failure_of(row),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            indexed_at=row.indexed_at,
+            deleted_at=row.deleted_at,
+        )
+
+
+class DocumentPage(Answer):
+    items: list[DocumentView]
+    total: int
+    skip: int
+    limit: int
+    has_more: bool
+
+
+class JobView(Answer):
+    """A piece of asynchronous work. A queued job that has an `error` is being tried again."""
+
+    job_id: str
+    document_id: str
+    revision: int
+    kind: Literal["rag.ingest", "rag.delete"]
+    status: Literal["queued", "processing", "succeeded", "failed", "cancelled"]
+    progress: dict[str, Any]
+    attempt: int
+    error: Failure | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, row: JobRow) -> Self:
+        return cls(
+            job_id=row.id,
+            document_id=row.document_id,
+            revision=row.revision,
+            kind=JobKind(row.kind).value,
+            status=JobStatus(row.status).value,
+            progress=row.progress,
+            attempt=row.attempt,
+            error=failure_of(row),
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+        )
+
+
+def failure_of(row: DocumentRow | JobRow) -> Failure | None:
+    return Failure(code=row.error_code, message=row.error_message or "") if row.error_code else None
+
+
+class DocumentsQuery(QueryString):
+    skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
+    limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
+    collection: Collection | None = None
+    status: Status | None = Field(None, description="Without it, all but the deleted ones.")
+    source_type: Literal["file", "text"] | None = None
+    search: str | None = Field(None, max_length=200, description="Literal text in source or external_id.")
+
+
+class QueryRequest(JsonBody):
+    query: Annotated[Text, StringConstraints(max_length=MAX_QUERY_CHARACTERS)]
+    limit: int = Field(5, ge=1, le=100)
+    filters: dict[str, Any] | None = Field(
+        None, description="By metadata; bare names look in yours first, `_system.*` means ours."
+    )
+    mode: Literal["hybrid", "vector", "keyword"] = "hybrid"
+    collection: Collection | None = Field(None, description="Without it, all of them.")
+    explain: bool = Field(False, description="Add the part scores to each result.")
+
+
+class QueryResult(Answer):
+    """One chunk. `metadata` is the user's, overlaid with what says where the chunk comes from."""
+
+    content: str
+    score: float = Field(ge=0, le=1)
+    metadata: dict[str, Any]
+
+
+class Scores(Answer):
+    """What each side gave; null where it did not find the chunk."""
+
+    vector: float | None
+    keyword: float | None
+
+
+class ExplainedResult(QueryResult):
+    scores: Scores
+
+
+class QueryAnswer(Answer):
+    results: list[ExplainedResult | QueryResult]
+    total: int
+    query_time: float = Field(description="Seconds.")
+
+
+class ChunkView(Answer):
+    chunk_id: str
+    position: int
+    content: str
+    page: int | None
+    section: str | None
+
+
+class ChunkPage(Answer):
+    items: list[ChunkView]
+    total: int
+    skip: int
+    limit: int
+    has_more: bool
+
+
+class ChunksQuery(QueryString):
+    skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
+    limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
