@@ -1,0 +1,98 @@
+"""A real Redis and a real PostgreSQL for the tests: private servers on unix sockets in temporary folders.
+
+`CODEXOS_TEST_REDIS_URL` and `CODEXOS_TEST_DATABASE_URL` name servers to use instead. Without either and without the
+programs, tests that need them are skipped; with `CODEXOS_TEST_REAL_PARTS=required`, as CI sets it, they fail.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+_START_SECONDS = 20.0
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[str]:
+    """Yield the URL of a real Redis."""
+    if given := os.environ.get("CODEXOS_TEST_REDIS_URL"):
+        yield given
+        return
+    program = shutil.which("redis-server") or _miss("no redis-server is installed and CODEXOS_TEST_REDIS_URL is unset")
+    with tempfile.TemporaryDirectory(prefix="codexos-redis-") as folder:
+        socket = Path(folder) / "redis.sock"
+        options = ("--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", "", "--appendonly", "no")
+        with _running([program, *options]), Redis(unix_socket_path=str(socket)) as client:
+            _wait_for(client.ping, RedisError)
+            yield f"unix://{socket}"
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """Yield the SQLAlchemy URL of a real PostgreSQL's maintenance database."""
+    if given := os.environ.get("CODEXOS_TEST_DATABASE_URL"):
+        yield given
+        return
+    programs = _postgresql_programs() or Path(
+        _miss("no PostgreSQL is installed and CODEXOS_TEST_DATABASE_URL is unset")
+    )
+    # It refuses to run as root; the packages bring a user for it.
+    user = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="codexos-postgresql-") as folder:
+        if user:
+            shutil.chown(folder, user)
+        data = f"{folder}/data"
+        initdb = [str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        subprocess.run([*initdb, "--locale=C"], user=user, cwd=folder, check=True, capture_output=True)
+        settings = ("listen_addresses=", f"unix_socket_directories={folder}", "fsync=off", "max_connections=300")
+        options = [part for setting in settings for part in ("-c", setting)]
+        with _running([str(programs / "postgres"), "-D", data, *options], user=user, cwd=folder):
+            _wait_for(lambda: psycopg.connect(host=folder, user="postgres").close(), psycopg.OperationalError)
+            yield f"postgresql+asyncpg://postgres@/postgres?host={folder}"
+
+
+def _postgresql_programs() -> Path | None:
+    on_path = shutil.which("initdb")
+    # Debian keeps the servers of each version out of the PATH.
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    found = Path(on_path) if on_path else debian[-1] if debian else None
+    return found.resolve().parent if found else None
+
+
+def _miss(reason: str) -> str:
+    if os.environ.get("CODEXOS_TEST_REAL_PARTS") == "required":
+        pytest.fail(f"{reason}, and CODEXOS_TEST_REAL_PARTS says that it must be here.")
+    pytest.skip(f"{reason}.")
+
+
+@contextlib.contextmanager
+def _running(command: list[str], *, user: str | None = None, cwd: str | None = None) -> Iterator[None]:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, user=user, cwd=cwd, start_new_session=True) as process:
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)  # both understand it as: stop now, orderly, whoever is connected
+            process.wait()
+
+
+def _wait_for(attempt: Callable[[], object], *not_yet: type[Exception]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            attempt()
+            return
+        except not_yet:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
