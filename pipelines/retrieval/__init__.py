@@ -1,0 +1,1 @@
+"""Questions in, passages out: vector and full text searched together and fused."""

@@ -1,0 +1,72 @@
+"""Opens chunk tables: each tenant has its own per embedding space, made when first asked for."""
+
+import asyncio
+from collections import OrderedDict
+from datetime import timedelta
+from pathlib import Path
+
+import lancedb
+
+from core.ids import TenantId
+from stores.lance.driver import LanceTable
+from stores.lance.indexes import ensure_indexes
+from stores.lance.schema import chunk_schema, table_name
+from stores.lance.table import ChunkTable
+
+_MEBIBYTE = 1024 * 1024
+
+
+class LanceStore:
+    """The folder of all tables. Belongs to one event loop.
+
+    Every read looks for a newer version first (0.02 ms on a local disk), so a commit by another process is seen by
+    the next search. Open tables are kept, the least used of more than `open_tables` is let go; what Lance caches of
+    indexes stays under `index_cache_bytes`.
+    """
+
+    def __init__(self, path: Path, *, open_tables: int = 1000, index_cache_bytes: int = 512 * _MEBIBYTE) -> None:
+        if not path.is_absolute():
+            # The async API takes a relative path that starts with "db" for a cloud address.
+            raise ValueError(f"The index needs an absolute path, not {path}.")
+        self._path = path
+        self._open_tables = open_tables
+        self._session = lancedb.Session(
+            index_cache_size_bytes=index_cache_bytes, metadata_cache_size_bytes=64 * _MEBIBYTE
+        )
+        self._connection: lancedb.AsyncConnection | None = None
+        self._tables: OrderedDict[str, ChunkTable] = OrderedDict()
+        self._opening = asyncio.Lock()
+
+    async def open_table(self, tenant_id: TenantId, space: str, dimensions: int) -> ChunkTable:
+        """Return the tenant's table of this embedding space, ready to be written to and searched."""
+        name = table_name(tenant_id, space)
+        table = self._tables.get(name)
+        if table is None:
+            async with self._opening:
+                table = self._tables.get(name) or await self._open(name, dimensions)
+                self._tables[name] = table
+        self._tables.move_to_end(name)
+        if len(self._tables) > self._open_tables:
+            self._tables.popitem(last=False)
+        if table.dimensions != dimensions:
+            raise ValueError(f"Table {name} holds vectors of {table.dimensions} dimensions, not {dimensions}.")
+        return table
+
+    async def _open(self, name: str, dimensions: int) -> ChunkTable:
+        if self._connection is None:
+            self._connection = await lancedb.connect_async(
+                self._path, read_consistency_interval=timedelta(0), session=self._session
+            )
+        try:
+            opened = await self._connection.open_table(name)
+        except ValueError:  # Lance's word for "not found"
+            opened = await self._create(self._connection, name, dimensions)
+        await ensure_indexes(opened)
+        found = (await opened.schema()).field("vector").type.list_size
+        return ChunkTable(name, opened, dimensions=found)
+
+    async def _create(self, connection: lancedb.AsyncConnection, name: str, dimensions: int) -> LanceTable:
+        try:
+            return await connection.create_table(name, schema=chunk_schema(dimensions))
+        except ValueError:  # another process made it first
+            return await connection.open_table(name)

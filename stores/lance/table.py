@@ -1,0 +1,194 @@
+"""One tenant's chunks in one embedding space: written by one lease holder at a time, searched by anyone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from core.ids import ChunkId, DocumentId
+from stores.lance.conflict import retried
+from stores.lance.driver import LanceTable, words
+from stores.lance.indexes import REFINE_FACTOR, ensure_indexes, unindexed_rows
+from stores.lance.plan import CommitPlan, CommitReport, plan_commit, up_to_revision, wanted_revisions
+from stores.lance.predicates import OneOf, Predicate, to_sql
+from stores.lance.schema import DISPLAY_COLUMNS, VERSION_COLUMNS, chunk_schema
+
+# Named in one condition; more are dealt with in turn.
+_DOCUMENTS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """A document as the index holds it; more than one revision of it is a fault that maintenance mends."""
+
+    document_id: DocumentId
+    revision: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStatistics:
+    rows: int
+    unindexed_rows: int
+    fragments: int
+    versions: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """How much of a table lies loose: what a search pays for until the next `optimize`."""
+
+    fragments: int
+    rows: int
+
+
+class ChunkTable:
+    """Reads are always of the newest version. Writes want the table's lease, which is the caller's to hold."""
+
+    def __init__(self, name: str, table: LanceTable, *, dimensions: int) -> None:
+        self.name = name
+        self.dimensions = dimensions
+        self._table = table
+        self._schema = chunk_schema(dimensions)
+
+    async def commit(self, rows: pa.Table, *, retire: Mapping[DocumentId, int]) -> CommitReport:
+        """Make the chunks of each document exactly those in `rows`, in one Lance commit.
+
+        `rows` has the full schema and one revision per document; a document that is only in `retire` loses its chunks
+        up to that revision. A document of which the table holds a later revision is left alone and reported as stale.
+        Doing the same twice changes nothing more. Raises IndexingFailed if Lance reports anything but what was planned.
+        """
+        if not rows.schema.equals(self._schema):
+            raise ValueError("Rows must have the full schema: an index would keep entries of columns left out.")
+        wanted = wanted_revisions(rows, retire)
+
+        async def write() -> CommitReport:
+            plan = plan_commit(rows, wanted, await self._versions(list(wanted)))
+            if not plan.changes_nothing:
+                await self._merge(plan)
+            return plan.report
+
+        return await retried(self._table, write)
+
+    async def _merge(self, plan: CommitPlan) -> None:
+        merge = (
+            self._table.merge_insert("chunk_id")
+            .when_matched_update_all(where="target.revision <= source.revision")
+            .when_not_matched_insert_all()
+        )
+        if plan.retired:  # joins the whole table, which a commit that only adds need not pay for
+            merge = merge.when_not_matched_by_source_delete(to_sql(up_to_revision(plan.retired)))
+        done = await merge.execute(plan.rows)
+        plan.check(inserted=done.num_inserted_rows, updated=done.num_updated_rows, deleted=done.num_deleted_rows)
+
+    async def _versions(self, document_ids: Sequence[DocumentId]) -> pa.Table:
+        query = self._table.query().where(to_sql(OneOf("document_id", tuple(document_ids))))
+        return await query.select(VERSION_COLUMNS).to_arrow()
+
+    async def delete_documents(self, document_ids: Sequence[DocumentId]) -> int:
+        """Delete every chunk of these documents; return how many there were."""
+        return sum(
+            [
+                await self._delete(OneOf("document_id", tuple(document_ids[first : first + _DOCUMENTS_AT_ONCE])))
+                for first in range(0, len(document_ids), _DOCUMENTS_AT_ONCE)
+            ]
+        )
+
+    async def delete_revisions(self, documents: Mapping[DocumentId, int]) -> int:
+        """Delete each document's chunks up to and including that revision; return how many there were."""
+        pairs = list(documents.items())
+        return sum(
+            [
+                await self._delete(up_to_revision(dict(pairs[first : first + _DOCUMENTS_AT_ONCE])))
+                for first in range(0, len(pairs), _DOCUMENTS_AT_ONCE)
+            ]
+        )
+
+    async def _delete(self, where: Predicate) -> int:
+        async def write() -> int:
+            if not await self.count(where):  # a deletion of nothing would still be a version
+                return 0
+            done = await self._table.delete(to_sql(where))
+            return int(done.num_deleted_rows)
+
+        return await retried(self._table, write)
+
+    async def search_vector(self, vector: NDArray[np.float32], limit: int, where: Predicate | None = None) -> pa.Table:
+        """Return the nearest chunks: row_id, chunk_id, document_id, revision, similarity (the cosine, −1..1)."""
+        query = self._table.query().nearest_to(vector).distance_type("cosine").refine_factor(REFINE_FACTOR)
+        if where is not None:
+            query = query.where(to_sql(where))
+        found = await query.with_row_id().select([*VERSION_COLUMNS, "_distance"]).limit(limit).to_arrow()
+        similarity = pc.subtract(1.0, found["_distance"])
+        return _with_row_id(found).drop_columns("_distance").append_column("similarity", similarity)
+
+    async def search_text(self, text: str, limit: int, where: Predicate | None = None) -> pa.Table:
+        """Return the best matches by BM25: row_id, chunk_id, document_id, revision, vector, bm25 (0 and up).
+
+        `text` is words to look for; nothing in it is an operator.
+        """
+        query = self._table.query().nearest_to_text(words(text))
+        if where is not None:
+            query = query.where(to_sql(where))
+        found = await query.with_row_id().select([*VERSION_COLUMNS, "vector", "_score"]).limit(limit).to_arrow()
+        return _with_row_id(found).rename_columns({"_score": "bm25"})
+
+    async def read(self, row_ids: Sequence[int]) -> pa.Table:
+        """Return everything worth showing of the rows a search named.
+
+        Row ids are places: a row may have moved since, so check the `chunk_id` of what comes back.
+        """
+        return await self._table.take_row_ids(list(row_ids)).select(DISPLAY_COLUMNS).to_arrow()
+
+    async def document_chunks(self, document_id: DocumentId, *, skip: int, limit: int) -> pa.Table:
+        """Return a document's chunks in reading order."""
+        query = self._table.query().where(to_sql(OneOf("document_id", (document_id,))))
+        return (await query.select(DISPLAY_COLUMNS).to_arrow()).sort_by("position").slice(skip, limit)
+
+    async def stored_documents(self) -> list[StoredDocument]:
+        """Return every document and revision the table holds chunks of."""
+        read = await self._table.query().select(["document_id", "revision"]).to_arrow()
+        groups = read.group_by(["document_id", "revision"]).aggregate([([], "count_all")]).to_pylist()
+        return [
+            StoredDocument(document_id=row["document_id"], revision=row["revision"], chunks=row["count_all"])
+            for row in groups
+        ]
+
+    async def chunk_ids(self) -> list[ChunkId]:
+        """Return the id of every chunk."""
+        read = await self._table.query().select(["chunk_id"]).to_arrow()
+        return [ChunkId(chunk_id) for chunk_id in read["chunk_id"].to_pylist()]
+
+    async def count(self, where: Predicate | None = None) -> int:
+        return int(await self._table.count_rows(None if where is None else to_sql(where)))
+
+    async def statistics(self) -> TableStatistics:
+        stored = await self._table.stats()
+        return TableStatistics(
+            rows=stored["num_rows"],
+            unindexed_rows=await unindexed_rows(self._table),
+            fragments=stored["fragment_stats"]["num_fragments"],
+            versions=len(await self._table.list_versions()),
+            size_bytes=stored["total_bytes"],
+        )
+
+    async def tail(self) -> Tail:
+        stored = await self._table.stats()
+        return Tail(fragments=stored["fragment_stats"]["num_fragments"], rows=await unindexed_rows(self._table))
+
+    async def optimize(self, retain: timedelta) -> None:
+        """Merge small fragments, fold new rows into the indexes, forget versions older than `retain`."""
+        await retried(self._table, lambda: self._table.optimize(cleanup_older_than=retain))
+
+    async def ensure_indexes(self) -> list[str]:
+        """Create the indexes a table of this size should have; return the columns that gained one."""
+        return await ensure_indexes(self._table)
+
+
+def _with_row_id(found: pa.Table) -> pa.Table:
+    return found.rename_columns({"_rowid": "row_id"})
