@@ -18,6 +18,9 @@ QUIET = {
     "PYTHONUNBUFFERED": "1",
 }
 
+# Dagster's UI asks nobody who they are, so it is never offered to the network.
+DAGSTER_HOST = "127.0.0.1"
+
 _CODE_LOCATION = "codexos"
 
 
@@ -51,7 +54,7 @@ def dagster(settings: Settings, root: Path) -> list[Part]:
     workspace = ("--workspace", str(settings.dagster_path / "workspace.yaml"))
     _prepare_home(settings, root, socket)
     code = ("--module-name", "assets.definitions", "--working-directory", str(root), "--location-name", _CODE_LOCATION)
-    address = ("--host", settings.http_host, "--port", str(settings.dagster_port))
+    address = ("--host", DAGSTER_HOST, "--port", str(settings.dagster_port))
     commands = {
         "dagster-code": ("dagster", "api", "grpc", "--socket", str(socket), "--lazy-load-user-code", *code),
         "dagster-webserver": ("dagster_webserver", *address, *workspace),

@@ -4,16 +4,20 @@ import errno
 import socket
 
 from core.settings import Settings
+from server.cli.parts import DAGSTER_HOST
 from server.cli.refusal import Refusal
 
 
 def check(settings: Settings) -> None:
     """Raise Refusal, naming the variable to change, unless every port can be listened on."""
-    ports = {"CODEXOS_HTTP_PORT": settings.http_port, "CODEXOS_DAGSTER_PORT": settings.dagster_port}
+    addresses = {
+        "CODEXOS_HTTP_PORT": (settings.http_host, settings.http_port),
+        "CODEXOS_DAGSTER_PORT": (DAGSTER_HOST, settings.dagster_port),
+    }
     if settings.http_port == settings.dagster_port:
-        raise Refusal(f"{' and '.join(ports)} are both {settings.http_port}; set one of them to another port.")
-    for variable, port in ports.items():
-        if fault := _fault(settings.http_host, port):
+        raise Refusal(f"{' and '.join(addresses)} are both {settings.http_port}; set one of them to another port.")
+    for variable, (host, port) in addresses.items():
+        if fault := _fault(host, port):
             raise Refusal(f"port {port} {fault}; set {variable} to another port.")
 
 

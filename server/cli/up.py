@@ -75,11 +75,10 @@ class _Up:
             say("The demo did not go as it should; the system keeps running.")
 
     def _show(self, key: str | None) -> None:
-        host = self.url.removeprefix("http://").rsplit(":", 1)[0]
         say("")
         say("CodexOS is ready. Ctrl-C stops it.")
         say(f"  API      {self.url}/api/v1    (described in {self.url}/openapi.json)")
-        say(f"  Dagster  http://{host}:{self.settings.dagster_port}")
+        say(f"  Dagster  http://{parts.DAGSTER_HOST}:{self.settings.dagster_port}")
         say(f"  Logs     {self.settings.log_path}")
         if key is not None:
             say(f"  Key      {key}    (kept in {self.settings.dev_api_key_file})")
