@@ -10,6 +10,7 @@ import lancedb
 from core.ids import TenantId
 from stores.lance.driver import LanceTable
 from stores.lance.indexes import ensure_indexes
+from stores.lance.resident import ResidentCache
 from stores.lance.schema import chunk_schema, table_name
 from stores.lance.table import ChunkTable
 
@@ -21,10 +22,17 @@ class LanceStore:
 
     Every read looks for a newer version first (0.02 ms on a local disk), so a commit by another process is seen by
     the next search. Open tables are kept, the least used of more than `open_tables` is let go; what Lance caches of
-    indexes stays under `index_cache_bytes`.
+    indexes stays under `index_cache_bytes`, what is kept of small tables under `resident_bytes`.
     """
 
-    def __init__(self, path: Path, *, open_tables: int = 1000, index_cache_bytes: int = 512 * _MEBIBYTE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        open_tables: int = 1000,
+        index_cache_bytes: int = 512 * _MEBIBYTE,
+        resident_bytes: int = 256 * _MEBIBYTE,
+    ) -> None:
         if not path.is_absolute():
             # The async API takes a relative path that starts with "db" for a cloud address.
             raise ValueError(f"The index needs an absolute path, not {path}.")
@@ -33,6 +41,7 @@ class LanceStore:
         self._session = lancedb.Session(
             index_cache_size_bytes=index_cache_bytes, metadata_cache_size_bytes=64 * _MEBIBYTE
         )
+        self._residents = ResidentCache(resident_bytes)
         self._connection: lancedb.AsyncConnection | None = None
         self._tables: OrderedDict[str, ChunkTable] = OrderedDict()
         self._opening = asyncio.Lock()
@@ -63,7 +72,7 @@ class LanceStore:
             opened = await self._create(self._connection, name, dimensions)
         await ensure_indexes(opened)
         found = (await opened.schema()).field("vector").type.list_size
-        return ChunkTable(name, opened, dimensions=found)
+        return ChunkTable(name, opened, dimensions=found, residents=self._residents)
 
     async def _create(self, connection: lancedb.AsyncConnection, name: str, dimensions: int) -> LanceTable:
         try:

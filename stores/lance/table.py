@@ -6,15 +6,16 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from core.ids import ChunkId, DocumentId
 from stores.lance.conflict import retried
-from stores.lance.driver import LanceTable, words
-from stores.lance.indexes import REFINE_FACTOR, ensure_indexes, unindexed_rows
+from stores.lance.driver import LanceTable
+from stores.lance.indexes import ensure_indexes, unindexed_rows
 from stores.lance.plan import CommitPlan, CommitReport, plan_commit, up_to_revision, wanted_revisions
 from stores.lance.predicates import OneOf, Predicate, to_sql
+from stores.lance.reader import ChunkReader
+from stores.lance.resident import ResidentCache
 from stores.lance.schema import DISPLAY_COLUMNS, VERSION_COLUMNS, chunk_schema
 
 # Named in one condition; more are dealt with in turn.
@@ -50,11 +51,12 @@ class Tail:
 class ChunkTable:
     """Reads are always of the newest version. Writes want the table's lease, which is the caller's to hold."""
 
-    def __init__(self, name: str, table: LanceTable, *, dimensions: int) -> None:
+    def __init__(self, name: str, table: LanceTable, *, dimensions: int, residents: ResidentCache) -> None:
         self.name = name
         self.dimensions = dimensions
         self._table = table
         self._schema = chunk_schema(dimensions)
+        self._reader = ChunkReader(name, table, dimensions, residents)
 
     async def commit(self, rows: pa.Table, *, retire: Mapping[DocumentId, int]) -> CommitReport:
         """Make the chunks of each document exactly those in `rows`, in one Lance commit.
@@ -120,30 +122,21 @@ class ChunkTable:
 
     async def search_vector(self, vector: NDArray[np.float32], limit: int, where: Predicate | None = None) -> pa.Table:
         """Return the nearest chunks: row_id, chunk_id, document_id, revision, similarity (the cosine, −1..1)."""
-        query = self._table.query().nearest_to(vector).distance_type("cosine").refine_factor(REFINE_FACTOR)
-        if where is not None:
-            query = query.where(to_sql(where))
-        found = await query.with_row_id().select([*VERSION_COLUMNS, "_distance"]).limit(limit).to_arrow()
-        similarity = pc.subtract(1.0, found["_distance"])
-        return _with_row_id(found).drop_columns("_distance").append_column("similarity", similarity)
+        return await self._reader.nearest(vector, limit, where)
 
     async def search_text(self, text: str, limit: int, where: Predicate | None = None) -> pa.Table:
         """Return the best matches by BM25: row_id, chunk_id, document_id, revision, vector, bm25 (0 and up).
 
         `text` is words to look for; nothing in it is an operator.
         """
-        query = self._table.query().nearest_to_text(words(text))
-        if where is not None:
-            query = query.where(to_sql(where))
-        found = await query.with_row_id().select([*VERSION_COLUMNS, "vector", "_score"]).limit(limit).to_arrow()
-        return _with_row_id(found).rename_columns({"_score": "bm25"})
+        return await self._reader.matching(text, limit, where)
 
     async def read(self, row_ids: Sequence[int]) -> pa.Table:
         """Return everything worth showing of the rows a search named.
 
-        Row ids are places: a row may have moved since, so check the `chunk_id` of what comes back.
+        A row that is gone since, or that compaction gave another id, is left out.
         """
-        return await self._table.take_row_ids(list(row_ids)).select(DISPLAY_COLUMNS).to_arrow()
+        return await self._reader.take(np.asarray(row_ids, np.uint64), DISPLAY_COLUMNS)
 
     async def document_chunks(self, document_id: DocumentId, *, skip: int, limit: int) -> pa.Table:
         """Return a document's chunks in reading order."""
@@ -188,7 +181,3 @@ class ChunkTable:
     async def ensure_indexes(self) -> list[str]:
         """Create the indexes a table of this size should have; return the columns that gained one."""
         return await ensure_indexes(self._table)
-
-
-def _with_row_id(found: pa.Table) -> pa.Table:
-    return found.rename_columns({"_rowid": "row_id"})
