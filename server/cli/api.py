@@ -1,8 +1,13 @@
 """`python -m server api`: the API's processes."""
 
+from sanic.worker.manager import WorkerManager
+
 from core import log
 from core.settings import Settings
 from server.cli.refusal import Refusal
+
+# In tenths of a second: on a busy machine the workers' imports alone may take longer than Sanic's half minute.
+_STARTING_TENTHS = 1800
 
 
 def main(settings: Settings) -> None:
@@ -10,6 +15,7 @@ def main(settings: Settings) -> None:
     from server.app import serve
 
     log.configure(level=settings.log_level)
+    WorkerManager.THRESHOLD = _STARTING_TENTHS
     try:
         serve(settings)
     except OSError as error:

@@ -1,5 +1,6 @@
 """The processes that make up the running system, and the files that Dagster's want to find."""
 
+import importlib.metadata
 import os
 import shutil
 import sys
@@ -61,9 +62,31 @@ def dagster(settings: Settings, root: Path) -> list[Part]:
         "dagster-daemon": ("dagster._daemon", "run", *workspace),
     }
     return [
-        Part(name=name, wave=1 if name == "dagster-code" else 2, command=(sys.executable, "-m", *command))
-        for name, command in commands.items()
+        _dagster_part(name, *command, wave=1 if name == "dagster-code" else 2) for name, command in commands.items()
     ]
+
+
+def dagster_storage(settings: Settings) -> Part | None:
+    """Return what brings Dagster's storage to the installed release, None if it is there.
+
+    It must have ended before Dagster's processes start: each would make the missing storage, all at once.
+    """
+    if _storage_marker(settings).exists():
+        return None
+    return _dagster_part("dagster-storage", "dagster", "instance", "migrate", wave=1)
+
+
+def note_dagster_storage(settings: Settings) -> None:
+    _storage_marker(settings).touch()
+
+
+def _storage_marker(settings: Settings) -> Path:
+    return settings.dagster_path / f"storage-of-{importlib.metadata.version('dagster')}"
+
+
+def _dagster_part(name: str, *command: str, wave: int) -> Part:
+    # Batch work waits for answers to requests, not the other way round.
+    return Part(name=name, command=(sys.executable, "-m", *command), wave=wave, niceness=5)
 
 
 def _code_server_socket(settings: Settings) -> Path:

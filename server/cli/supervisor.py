@@ -9,7 +9,7 @@ import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from server.cli import process_cookie
@@ -28,7 +28,7 @@ class Part:
     name: str
     command: tuple[str, ...]
     wave: int
-    environment: Mapping[str, str] = field(default_factory=dict)
+    niceness: int = 0  # added to this process's own; what the part starts inherits it
 
 
 class Supervisor:
@@ -62,17 +62,30 @@ class Supervisor:
     def is_running(self, name: str) -> bool:
         return any(part.name == name for part in self._running)
 
+    async def run_once(self, part: Part) -> int:
+        """Run `part` to its end, which is awaited and not a failure to mend; return its status."""
+        process = await self._spawn(part)
+        status = await process.wait()
+        del self._running[part]
+        return status
+
     async def _spawn(self, part: Part) -> Process:
+        def begin() -> None:
+            # A shell's `&` starts its children with SIGINT ignored, that is inherited, and Dagster copies it
+            # onto SIGTERM.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.nice(part.niceness)
+
         with self.log_of(part).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *part.command,
                 cwd=self._root,
-                env={**self._environment, **part.environment},
+                env=self._environment,
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_default_signals,
+                preexec_fn=begin,
             )
         self._running[part] = process
         return process
@@ -145,11 +158,6 @@ class Supervisor:
         if self._watchdog.stdin is not None:
             self._watchdog.stdin.close()
         self._watchdog.wait()
-
-
-def _default_signals() -> None:
-    # A shell's `&` starts its children with SIGINT ignored, that is inherited, and Dagster copies it onto SIGTERM.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _kill_group(process: Process) -> None:

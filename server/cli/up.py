@@ -11,6 +11,7 @@ from core.settings import Environment, Settings
 from server.cli import demo, dev_key, home, parts, ports
 from server.cli.migrate import migrate
 from server.cli.readiness import wait_until_ready
+from server.cli.refusal import Refusal
 from server.cli.supervisor import Supervisor
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -57,12 +58,22 @@ class _Up:
             await self.supervisor.start(parts.redis(self.settings))
         await migrate(self.settings)
         key = await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
-        for part in (*parts.lanes(), *parts.dagster(self.settings, _ROOT)):
+        for part in parts.lanes():
             await self.supervisor.start(part)
+        await self._start_dagster()
         await wait_until_ready(self.url, say)
         if key is not None:
             await self._demonstrate()
         self._show(key)
+
+    async def _start_dagster(self) -> None:
+        processes = parts.dagster(self.settings, _ROOT)
+        if storage := parts.dagster_storage(self.settings):
+            if await self.supervisor.run_once(storage) != 0:
+                raise Refusal(f"Dagster's storage could not be made; {self.supervisor.log_of(storage)} says why.")
+            parts.note_dagster_storage(self.settings)
+        for part in processes:
+            await self.supervisor.start(part)
 
     async def _demonstrate(self) -> None:
         shown = self.settings.home / "demo-shown"
