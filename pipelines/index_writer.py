@@ -9,8 +9,6 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from stores.lance import ChunkTable, LanceStore
-
 from core.errors import CodexError, IngestFailed, InternalFailure, LeaseLost
 from core.events import EventType
 from core.ids import TenantId, new_id
@@ -19,6 +17,7 @@ from pipelines.embedding.base import Embedder
 from pipelines.index.rows import rows_of
 from pipelines.ingest import Work
 from stores.documents import Documents
+from stores.lance import ChunkTable, LanceStore
 from stores.leases import Leases
 from stores.letterbox import Job, Letterbox
 from stores.outbox import Outbox
@@ -156,17 +155,9 @@ async def _write_table(table: ChunkTable, works: Sequence[Work]) -> None:
     added = [work for work in works if work.job.kind is JobKind.INGEST]
     deleted = [work.job.document_id for work in works if work.job.kind is JobKind.DELETE]
     if added:
-        await table.commit(
-            rows_of(added),
-            retire={work.job.document_id: work.job.revision for work in added if _may_have_rows(work.job)},
-        )
+        await table.commit(rows_of(added), retire={work.job.document_id: work.job.revision for work in added})
     if deleted:
         await table.delete_documents(deleted)
-
-
-def _may_have_rows(job: Job) -> bool:
-    # A first revision on its first attempt has nothing to retire, and not looking is six times faster at 100k rows.
-    return job.revision > 1 or job.attempt > 1 or job.lane is Lane.BATCH
 
 
 def _subject(job: Job) -> dict[str, Any]:

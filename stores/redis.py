@@ -17,7 +17,7 @@ HEARTBEAT_KEY = "codexos:worker:heartbeat"
 HEARTBEAT_SECONDS = 10
 
 
-def connect(url: str) -> "Redis":
+def connect(url: str) -> Redis:
     """Return a client that gives up quickly: nobody should wait on a cache for longer than on the truth."""
     return Redis.from_url(url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
 
@@ -25,7 +25,7 @@ def connect(url: str) -> "Redis":
 class Bell:
     """A Redis stream read by a consumer group, so each ring wakes one worker rather than all."""
 
-    def __init__(self, redis: "Redis", consumer: str) -> None:
+    def __init__(self, redis: Redis, consumer: str) -> None:
         self._redis = redis
         self._consumer = consumer
 
@@ -65,7 +65,9 @@ class Bell:
             await self._redis.xgroup_create(_STREAM, _GROUP, id="$", mkstream=True)
 
 
-async def beat(redis: "Redis") -> None:
-    """Say that a worker lives; readiness reads it."""
-    with may_fail("the worker's heartbeat"):
-        await redis.set(HEARTBEAT_KEY, "1", ex=HEARTBEAT_SECONDS)
+async def beat_forever(redis: Redis) -> None:
+    """Say that a worker lives, until cancelled; readiness reads it."""
+    while True:
+        with may_fail("the worker's heartbeat"):
+            await redis.set(HEARTBEAT_KEY, "1", ex=HEARTBEAT_SECONDS)
+        await asyncio.sleep(HEARTBEAT_SECONDS / 3)

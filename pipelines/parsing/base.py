@@ -24,3 +24,9 @@ class Parser(Protocol):
 
         A file that kills, hangs or bloats its child costs only itself; the rest are parsed all the same.
         """
+
+    async def warm(self) -> None:
+        """Start ahead of the first file whatever takes long to start."""
+
+    async def close(self) -> None:
+        """End what was started."""

@@ -1,0 +1,112 @@
+"""A whole small system for one measurement: migrated stores, a key, the API and the stream worker as processes."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from core.clock import SystemClock
+from server.auth.service import AuthService, ensure_development_key
+from stores.embedded_redis import running
+from stores.sql.engine import Database
+from stores.sql.migrations.run import upgrade
+
+_START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A data folder with its database migrated, a development tenant and its key; nothing runs but Redis."""
+
+    home: Path
+    sql_url: str
+    key: str
+    tenant_id: str
+    environment: dict[str, str]
+
+
+def free_port() -> int:
+    """Return a port nobody listens on right now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def installation(**environment: str) -> AsyncIterator[Installation]:
+    """Make one in a temporary folder; it is gone at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="codexos-bench-") as folder, running(Path(folder)) as redis_url:
+        home = Path(folder)
+        sql_url = f"sqlite+aiosqlite:///{home / 'codexos.sqlite3'}"
+        await upgrade(sql_url)
+        database = Database(sql_url)
+        key = await ensure_development_key(database, SystemClock(), kept=None)
+        principal = await AuthService(database, SystemClock()).authenticate(key)
+        await database.dispose()
+        yield Installation(
+            home=home,
+            sql_url=sql_url,
+            key=key,
+            tenant_id=principal.tenant_id,
+            environment={
+                "CODEXOS_HOME": folder,
+                "CODEXOS_REDIS_URL": redis_url,
+                "CODEXOS_LOG_LEVEL": "WARNING",
+                **environment,
+            },
+        )
+
+
+@asynccontextmanager
+async def system(
+    installed: Installation, *, parts: Sequence[str] = ("api", "worker")
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Start `parts`, wait until the API answers, yield a client that carries the key, end what was started."""
+    port = free_port()
+    environment = os.environ | installed.environment | {"CODEXOS_HTTP_PORT": str(port)}
+    async with AsyncExitStack() as stack:
+        for part in parts:
+            log = stack.enter_context((installed.home / f"{part}.log").open("ab"))
+            command = [sys.executable, "-m", "server", part]
+            stack.callback(_end, _start(command, environment, log))
+        client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/api/v1",
+            headers={"Authorization": f"Bearer {installed.key}"},
+            timeout=60,
+        )
+        await stack.enter_async_context(client)
+        await _until_it_answers(client, f"http://127.0.0.1:{port}/health")
+        yield client
+
+
+def _start(command: list[str], environment: dict[str, str], log: BinaryIO) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+async def _until_it_answers(client: httpx.AsyncClient, url: str) -> None:
+    async with asyncio.timeout(_START_SECONDS):
+        while True:
+            try:
+                if (await client.get(url)).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)

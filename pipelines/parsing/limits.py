@@ -1,0 +1,41 @@
+"""How much a file may become. Checked before unpacking where the format says it beforehand."""
+
+import io
+import zipfile
+
+from core.errors import DocumentEncrypted, DocumentTooLarge, DocumentUnreadable
+
+_MEBIBYTE = 1024 * 1024
+
+# What an archive may hold unpacked; real office files stay below a tenth of it.
+MAX_UNPACKED_BYTES = 200 * _MEBIBYTE
+MAX_ARCHIVE_MEMBERS = 10_000
+# Text compresses to about a tenth and repeated XML to about a hundredth; a bomb to a thousandth.
+MAX_RATIO = 200
+_RATIO_MATTERS_FROM = 10 * _MEBIBYTE
+
+MAX_PAGES = 5_000
+MAX_ELEMENTS = 200_000
+MAX_TEXT_CHARACTERS = 50_000_000
+_ENCRYPTED_FLAG = 0x1
+
+
+def archive_members(content: bytes) -> list[str]:
+    """Return the names in a ZIP archive that is safe to unpack. Raises an IngestFailed otherwise."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OverflowError, ValueError) as error:
+        raise DocumentUnreadable(
+            "The file is a damaged or truncated ZIP archive. Save it again in its program and post it anew."
+        ) from error
+    if any(member.flag_bits & _ENCRYPTED_FLAG for member in members):
+        raise DocumentEncrypted("The file is protected by a password. Remove the protection and post it again.")
+    unpacked = sum(member.file_size for member in members)
+    too_dense = unpacked > _RATIO_MATTERS_FROM and unpacked > MAX_RATIO * max(len(content), 1)
+    if len(members) > MAX_ARCHIVE_MEMBERS or unpacked > MAX_UNPACKED_BYTES or too_dense:
+        raise DocumentTooLarge(
+            f"Unpacked, the file would take {unpacked // _MEBIBYTE} MiB in {len(members)} parts, "
+            "more than is accepted. Split it and post the parts."
+        )
+    return [member.filename for member in members]
