@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import Clock
@@ -69,6 +69,15 @@ class Documents:
                 for row, collection in found
             }
 
+    async def size_bytes(self, jobs: Sequence[Job]) -> int:
+        """Return the bytes that the revisions of `jobs` hold together."""
+        wanted = [(job.document_id, job.revision) for job in jobs]
+        query = select(func.coalesce(func.sum(DocumentRevisionRow.size_bytes), 0)).where(
+            tuple_(DocumentRevisionRow.document_id, DocumentRevisionRow.revision).in_(wanted)
+        )
+        async with self._database.reading() as session:
+            return int(await session.scalar(query) or 0)
+
     async def visible(self, tenant_id: TenantId, document_ids: Sequence[DocumentId]) -> dict[DocumentId, int]:
         """Return the indexed revision of each living, indexed document among `document_ids`."""
         query = select(DocumentRow.id, DocumentRow.indexed_revision).where(
@@ -81,16 +90,19 @@ class Documents:
             rows = await session.execute(query)
             return {DocumentId(found): revision for found, revision in rows if revision is not None}
 
-    async def all_indexed(self, tenant_id: TenantId) -> dict[DocumentId, int]:
-        """Return every living, indexed document of a tenant with its indexed revision: what the index should hold."""
-        query = select(DocumentRow.id, DocumentRow.indexed_revision).where(
-            DocumentRow.tenant_id == tenant_id,
-            DocumentRow.indexed_revision.is_not(None),
-            DocumentRow.status != DocumentStatus.DELETED,
+    async def living(self, tenant_id: TenantId) -> dict[DocumentId, int]:
+        """Return every document of a tenant that is not deleted with its indexed revision, 0 while there is none."""
+        query = select(DocumentRow.id, func.coalesce(DocumentRow.indexed_revision, 0)).where(
+            DocumentRow.tenant_id == tenant_id, DocumentRow.status != DocumentStatus.DELETED
         )
         async with self._database.reading() as session:
-            rows = await session.execute(query)
-            return {DocumentId(found): revision for found, revision in rows if revision is not None}
+            return {DocumentId(found): revision for found, revision in await session.execute(query)}
+
+    async def tenants(self) -> list[TenantId]:
+        """Return the tenants that have, or had, documents."""
+        query = select(DocumentRow.tenant_id).distinct().order_by(DocumentRow.tenant_id)
+        async with self._database.reading() as session:
+            return [TenantId(tenant_id) for tenant_id in await session.scalars(query)]
 
     async def started(self, jobs: Sequence[Job]) -> None:
         """Show the documents of `jobs` as in work, unless an earlier revision of theirs is already answering."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -17,13 +17,15 @@ from core.errors import CodexError, LeaseLost
 from core.ids import DocumentId, JobId, TenantId, new_id
 from stores.buckets import bucket_of
 from stores.sql.engine import Database
-from stores.sql.models import JobKind, JobRow, JobStatus, Lane
+from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobRow, JobStatus, Lane
 
 OPEN = (JobStatus.QUEUED, JobStatus.PROCESSING)
 # From this attempt on a job is taken alone: if it is what kills its worker, it takes nobody with it.
 SUSPECT_ATTEMPT = 4
 _RETRY_BASE = timedelta(seconds=1)
 _RETRY_CAP = timedelta(minutes=5)
+# Re-indexing posts in transactions of this many, so that other writers get their turn between them.
+_POSTED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,22 @@ def _first_of_its_document() -> ColumnElement[bool]:
     )
 
 
+def _indexed_without_job(bucket: int, after: str) -> Select[str, str, int | None]:
+    open_job = exists(select(JobRow.id).where(JobRow.document_id == DocumentRow.id, JobRow.status.in_(OPEN)))
+    return (
+        select(DocumentRow.id, DocumentRow.tenant_id, DocumentRow.indexed_revision)
+        .where(
+            DocumentRow.bucket == bucket,
+            DocumentRow.status != DocumentStatus.DELETED,
+            DocumentRow.indexed_revision.is_not(None),
+            DocumentRow.id > after,
+            ~open_job,
+        )
+        .order_by(DocumentRow.id)
+        .limit(_POSTED_AT_ONCE)
+    )
+
+
 class Letterbox:
     """Everything about jobs that is the same for both lanes."""
 
@@ -129,6 +147,29 @@ class Letterbox:
             )
         )
         return job_id
+
+    async def post_reindex(self, bucket: int) -> int:
+        """Post a batch job for every living, indexed document of `bucket` that has none open; return how many.
+
+        The job is about the revision that answers now, which goes on answering until it is replaced by itself.
+        """
+        posted, after = 0, ""
+        while True:
+            async with self._database.transaction() as session:
+                found = (await session.execute(_indexed_without_job(bucket, after))).all()
+                for document_id, tenant_id, revision in found:
+                    self.post(
+                        session,
+                        tenant_id=TenantId(tenant_id),
+                        kind=JobKind.INGEST,
+                        document_id=DocumentId(document_id),
+                        revision=revision or 0,
+                        lane=Lane.BATCH,
+                    )
+            posted += len(found)
+            if len(found) < _POSTED_AT_ONCE:
+                return posted
+            after = found[-1][0]
 
     def _claimable(self, lane: Lane, now: datetime) -> ColumnElement[bool]:
         # A lane takes its own work at once, and the other's when that has been waiting for too long.
@@ -258,6 +299,19 @@ class Letterbox:
         )
         async with self._database.reading() as session:
             return {row[0]: row[1] for row in await session.execute(query)}
+
+    async def owners_at_work(self) -> set[str]:
+        """Return the owners of jobs whose lease has not run out."""
+        query = select(JobRow.owner).where(
+            JobRow.status == JobStatus.PROCESSING, JobRow.available_at > self._clock.now(), JobRow.owner.is_not(None)
+        )
+        async with self._database.reading() as session:
+            return {owner for owner in await session.scalars(query.distinct()) if owner is not None}
+
+    async def open_jobs(self) -> int:
+        """Return how many jobs are waiting or in work."""
+        async with self._database.reading() as session:
+            return await session.scalar(select(func.count(JobRow.id)).where(JobRow.status.in_(OPEN))) or 0
 
     async def finished_unreported(self, lane: Lane, *, limit: int) -> list[FinishedJob]:
         """Return jobs that `lane` finished and nobody has reported yet, oldest first."""
