@@ -15,7 +15,9 @@ from sanic.worker.loader import AppLoader
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
 from server.middleware import request_id
-from server.middleware.endpoint import endpoint
+from server.middleware.authenticate import Authenticator
+from server.middleware.body import BodyReader
+from server.middleware.endpoint import Hall, endpoint
 from server.openapi.document import document
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
@@ -23,7 +25,6 @@ from server.rag.routes import rag
 
 if TYPE_CHECKING:
     from core.settings import Settings
-    from server.middleware.endpoint import Hall
     from server.wiring import Parts
 
 App = Sanic[Config, SimpleNamespace]
@@ -71,8 +72,8 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> 
     return app
 
 
-def _hall(request: Request) -> "Hall":
-    hall: Hall = request.app.ctx.parts.hall
+def _hall(request: Request) -> Hall:
+    hall: Hall = request.app.ctx.hall
     return hall
 
 
@@ -80,8 +81,11 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
     opened = AsyncExitStack()
 
     async def open_everything(app: App) -> None:
-        parts = (open_parts or _default_parts())(settings)
-        app.ctx.parts = await opened.enter_async_context(parts)
+        parts = await opened.enter_async_context((open_parts or _default_parts())(settings))
+        app.ctx.parts = parts
+        app.ctx.hall = Hall(
+            authenticate=Authenticator(parts.auth), bodies=BodyReader(max_bytes=settings.max_upload_bytes)
+        )
 
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.documents.stopping.set()

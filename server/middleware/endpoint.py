@@ -5,7 +5,7 @@ between the two.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,9 @@ class Hall:
     bodies: BodyReader
 
 
-def endpoint(operation: Operation, hall_of: Callable[[Request], Hall]) -> Callable[..., Awaitable[HTTPResponse]]:
+def endpoint(
+    operation: Operation, hall_of: Callable[[Request], Hall]
+) -> Callable[..., Coroutine[Any, Any, HTTPResponse]]:
     """Return the function that the router calls for `operation`."""
 
     async def handle(request: Request, **path: str) -> HTTPResponse:

@@ -1,2 +1,101 @@
 """Questions and the chunks that answer them."""
-class Answering: ...
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from core.ids import DocumentId, TenantId
+from pipelines.document import Hit
+from pipelines.retrieval.query import QueryRequest as Question
+from pipelines.retrieval.query import SearchMode, search
+from server.auth.principal import Principal
+from server.rag.query_embedder import QueryEmbedder
+from server.rag.schemas import (
+    ChunkPage,
+    ChunksQuery,
+    ChunkView,
+    DocumentView,
+    ExplainedResult,
+    QueryAnswer,
+    QueryRequest,
+    QueryResult,
+    Scores,
+)
+from stores.documents import Documents
+from stores.lance import ChunkTable, LanceStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """One a process."""
+
+    lance: LanceStore
+    embedder: QueryEmbedder
+    documents: Documents
+
+    async def answer(self, owner: Principal, request: QueryRequest) -> QueryAnswer:
+        """Return the best chunks of the caller's own documents, as SQL says they may be seen at this moment."""
+        began = time.perf_counter()
+        question = Question(
+            query=request.query,
+            limit=request.limit,
+            mode=SearchMode(request.mode),
+            filters=request.filters,
+            collection=request.collection,
+        )
+
+        async def visible(document_ids: Any) -> dict[DocumentId, int]:
+            return await self.documents.visible(owner.tenant_id, document_ids)
+
+        table = await self._table(owner.tenant_id)
+        hits = await search(table, await self.embedder.ready(), question, visible)
+        results = [_explained(hit) if request.explain else _result(hit) for hit in hits]
+        return QueryAnswer(results=results, total=len(results), query_time=round(time.perf_counter() - began, 4))
+
+    async def chunks(self, owner: Principal, document: DocumentView, query: ChunksQuery) -> ChunkPage:
+        """Return chunks of `document`, which the caller has been shown to own."""
+        total = document.chunk_count if document.indexed_revision is not None else 0
+        items: list[ChunkView] = []
+        if query.skip < total:
+            table = await self._table(owner.tenant_id)
+            found = await table.document_chunks(DocumentId(document.document_id), skip=query.skip, limit=query.limit)
+            items = [_chunk(row) for row in found.to_pylist()]
+        has_more = query.skip + len(items) < total
+        return ChunkPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=has_more)
+
+    async def _table(self, tenant_id: TenantId) -> ChunkTable:
+        embedder = await self.embedder.ready()
+        return await self.lance.open_table(tenant_id, embedder.space, embedder.dimensions)
+
+
+def _result(hit: Hit) -> QueryResult:
+    return QueryResult(content=hit.text, score=hit.score, metadata=_metadata(hit))
+
+
+def _explained(hit: Hit) -> ExplainedResult:
+    scores = Scores(vector=hit.vector_score, keyword=hit.keyword_score)
+    return ExplainedResult(content=hit.text, score=hit.score, metadata=_metadata(hit), scores=scores)
+
+
+def _metadata(hit: Hit) -> dict[str, Any]:
+    # Ours last: nobody's metadata can make a chunk look as if it came from another document.
+    return {
+        **hit.metadata,
+        "source": hit.source,
+        "source_type": hit.source_type,
+        "chunk_id": hit.chunk_id,
+        "document_id": hit.document_id,
+        "revision": hit.revision,
+        "page": hit.page,
+        "section": hit.section,
+    }
+
+
+def _chunk(row: dict[str, Any]) -> ChunkView:
+    return ChunkView(
+        chunk_id=row["chunk_id"],
+        position=row["position"],
+        content=row["text"],
+        page=row["page"],
+        section=row["section"],
+    )

@@ -1,0 +1,128 @@
+"""Everything one serving process works with, made from the settings once and closed with it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from core import log
+from core.clock import SystemClock
+from core.ids import new_id
+from core.settings import Settings
+from pipelines.embedding import open_embedder
+from server.auth.service import AuthService
+from server.health.schemas import State
+from server.health.service import Check, HealthService
+from server.rag.answering import Answering
+from server.rag.query_embedder import QueryEmbedder
+from server.rag.service import DocumentService
+from stores.blobs import BlobStore
+from stores.documents import Documents
+from stores.lance import LanceStore
+from stores.letterbox import Letterbox
+from stores.outbox import Outbox
+from stores.redis import HEARTBEAT_KEY, Bell, connect
+from stores.sql.engine import Database
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the hall and the handlers reach through `request.app.ctx.parts`."""
+
+    auth: AuthService
+    documents: DocumentService
+    answering: Answering
+    health: HealthService
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Open the stores and begin to load the model; close everything at the end of the block."""
+    log.configure(level=settings.log_level)
+    clock = SystemClock()
+    database = Database(settings.sql_url)
+    redis = connect(settings.redis_connection)
+    lance = LanceStore(settings.lance_path)
+    embedder = QueryEmbedder(
+        partial(open_embedder, settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
+    )
+    embedder.start()
+    documents = DocumentService(
+        database=database,
+        blobs=BlobStore(settings.blob_path.as_uri()),
+        letterbox=_letterbox(settings, database, clock),
+        outbox=Outbox(clock),
+        bell=Bell(redis, "api"),
+        clock=clock,
+        new_id=new_id,
+        stopping=asyncio.Event(),
+    )
+    async with httpx.AsyncClient(trust_env=False) as http:
+        try:
+            yield Parts(
+                auth=AuthService(database, clock),
+                documents=documents,
+                answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),
+                health=HealthService(_checks(settings, database, redis, embedder, http)),
+            )
+        finally:
+            await redis.aclose()
+            await database.dispose()
+
+
+def _checks(
+    settings: Settings, database: Database, redis: "Redis", embedder: QueryEmbedder, http: httpx.AsyncClient
+) -> dict[str, Check]:
+    async def sql() -> State:
+        await database.ping()
+        return "ok"
+
+    async def redis_server() -> State:
+        await redis.ping()
+        return "ok"
+
+    async def index() -> State:
+        return "ok" if await asyncio.to_thread(_is_writable, settings.lance_path) else "down"
+
+    async def model() -> State:
+        return embedder.state
+
+    async def worker() -> State:
+        return "ok" if await redis.exists(HEARTBEAT_KEY) else "down"
+
+    async def dagster() -> State:
+        answer = await http.get(f"http://127.0.0.1:{settings.dagster_port}/server_info")
+        return "ok" if answer.is_success else "down"
+
+    return {
+        "sql": sql,
+        "redis": redis_server,
+        "lance": index,
+        "embedder": model,
+        "worker": worker,
+        "dagster": dagster,
+    }
+
+
+def _is_writable(folder: Path) -> bool:
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _letterbox(settings: Settings, database: Database, clock: SystemClock) -> Letterbox:
+    return Letterbox(
+        database,
+        clock,
+        lease=timedelta(seconds=settings.job_lease_seconds),
+        sweep_after=timedelta(seconds=settings.sweep_after_seconds),
+    )

@@ -1,0 +1,123 @@
+"""The real application on a real socket, wired as in production, with a model that costs nothing."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sanic import Sanic
+
+from core.clock import SystemClock
+from core.ids import TenantId
+from core.settings import Settings
+from pipelines.chunking import chunkers_for
+from pipelines.embedding.cache import MemoryVectorCache
+from pipelines.embedding.hashed import HashEmbedder
+from pipelines.index_writer import IndexWriter
+from pipelines.ingest import IngestTools
+from pipelines.streams.ingest_lane import work_off
+from server.app import create_app
+from server.auth.principal import Scope
+from server.auth.service import create_key, create_tenant
+from stores.blobs import BlobStore
+from stores.documents import Documents
+from stores.job_keeper import keep
+from stores.lance import LanceStore
+from stores.leases import Leases
+from stores.letterbox import Letterbox
+from stores.outbox import Outbox
+from stores.sql.engine import Database
+from stores.sql.models import Lane
+from tests.fakes.parsing import ParagraphParser
+
+LEASE = timedelta(seconds=30)
+
+
+def settings_for(home: Path, database_url: str | None, **overrides: Any) -> Settings:
+    """Return settings of a server with its own folder; no Redis, unless `redis_url` names one."""
+    nowhere = f"unix://{home / 'no-redis.sock'}"
+    given = {"home": home, "database_url": database_url, "redis_url": nowhere, "embedder": "hashed", **overrides}
+    return Settings(**given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """A running server and the means to make its tenants and do its worker's work."""
+
+    settings: Settings
+    url: str
+    database: Database
+
+    async def tenant(self, scopes: Sequence[Scope] = tuple(Scope)) -> tuple[TenantId, str]:
+        """Return a new tenant and a key of it."""
+        tenant_id = await create_tenant(self.database, SystemClock(), "test")
+        return tenant_id, await self.key(tenant_id, scopes)
+
+    async def key(self, tenant_id: TenantId, scopes: Sequence[Scope] = tuple(Scope)) -> str:
+        return await create_key(self.database, SystemClock(), tenant_id, name="test", mode="test", scopes=scopes)
+
+    def client(self, key: str | None = None) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    async def work(self) -> int:
+        """Do everything that is waiting, as a worker would; return how many jobs that were."""
+        clock, embedder = SystemClock(), HashEmbedder()
+        letterbox = Letterbox(self.database, clock, lease=LEASE, sweep_after=LEASE)
+        documents = Documents(self.database, clock)
+        tools = IngestTools(
+            documents=documents,
+            blobs=BlobStore(self.settings.blob_path.as_uri()),
+            parser=ParagraphParser(),
+            chunkers=chunkers_for(embedder),
+            embedder=embedder,
+            vectors=MemoryVectorCache(),
+            max_attempts=self.settings.job_max_attempts,
+        )
+        writer = IndexWriter(
+            database=self.database,
+            letterbox=letterbox,
+            documents=documents,
+            outbox=Outbox(clock),
+            leases=Leases(self.database, clock, LEASE),
+            lance=LanceStore(self.settings.lance_path),
+            embedder=embedder,
+            lane=Lane.STREAM,
+            max_attempts=self.settings.job_max_attempts,
+        )
+        done = 0
+        while jobs := await letterbox.claim("test", Lane.STREAM, limit=32):
+            async with keep(letterbox, jobs, lease=LEASE) as kept:
+                await work_off(tools, writer, jobs, kept)
+            done += len(jobs)
+        return done
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Api]:
+    """Serve in this event loop, on a free port of the loopback interface."""
+    Sanic.test_mode = True  # allows one application after another under the same name
+    app = create_app(settings)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        server = await app.create_server(sock=listener, return_asyncio_server=True)
+        assert server is not None
+        await server.startup()
+        await server.before_start()
+        await server.start_serving()
+        await server.after_start()
+        database = Database(settings.sql_url)
+        try:
+            yield Api(settings=settings, url=f"http://127.0.0.1:{listener.getsockname()[1]}", database=database)
+        finally:
+            await database.dispose()
+            await server.before_stop()
+            await server.close()
+            await asyncio.sleep(0)
+            await server.after_stop()

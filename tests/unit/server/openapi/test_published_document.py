@@ -1,0 +1,80 @@
+"""The document of the real API is valid, complete, and refers to nothing that is not in it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from server.app import TITLE, VERSION, operations
+from server.openapi.document import document
+
+
+@pytest.fixture(scope="module")
+def published() -> Any:
+    return json.loads(json.dumps(document(operations(), title=TITLE, version=VERSION)))
+
+
+def values_of(node: Any, key: str) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield from ([node[key]] if key in node else [])
+        for value in node.values():
+            yield from values_of(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from values_of(value, key)
+
+
+def test_has_the_shape_that_openapi_demands(published: Any) -> None:
+    """Version, title, and for every operation an id, a summary and answers that say what they are."""
+    assert published["openapi"] == "3.1.0"
+    assert published["info"] == {"title": TITLE, "version": VERSION}
+    for path, methods in published["paths"].items():
+        assert path.startswith("/")
+        for method, described in methods.items():
+            assert method in {"get", "post", "put", "patch", "delete"}
+            assert described["summary"].endswith(".")
+            assert described["responses"].keys() - {"default"}
+            assert all(response["description"] for response in described["responses"].values())
+            in_path = {parameter["name"] for parameter in described["parameters"] if parameter["in"] == "path"}
+            assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+
+def test_operation_ids_are_unique(published: Any) -> None:
+    """Clients are generated from these names."""
+    names = list(values_of(published["paths"], "operationId"))
+    assert len(names) == len(set(names)) == len(operations())
+
+
+def test_every_reference_has_its_schema(published: Any) -> None:
+    """No reference points outside the document or at nothing."""
+    known = {f"#/components/schemas/{name}" for name in published["components"]["schemas"]}
+    references = set(values_of(published, "$ref"))
+    assert references
+    assert references <= known
+
+
+def test_every_schema_is_json_schema(published: Any) -> None:
+    """OpenAPI 3.1 schemas are JSON Schema 2020-12."""
+    for schema in published["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_only_these_operations_are_open_to_everybody(published: Any) -> None:
+    """All others name the scope they need."""
+    operations_by_path = [
+        (path, described) for path, methods in published["paths"].items() for described in methods.values()
+    ]
+    assert {path for path, described in operations_by_path if not described["security"]} == {
+        "/health",
+        "/ready",
+        "/openapi.json",
+    }
+
+
+def test_query_answer_has_the_fields_of_the_reference(published: Any) -> None:
+    """results, total, query_time; content, score, metadata."""
+    schemas = published["components"]["schemas"]
+    assert list(schemas["QueryAnswer"]["properties"]) == ["results", "total", "query_time"]
+    assert list(schemas["QueryResult"]["properties"]) == ["content", "score", "metadata"]

@@ -1,0 +1,110 @@
+"""A route's contract is read off its handler; nothing is said twice."""
+
+from typing import Annotated
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from core.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    Conflict,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from server.openapi.answers import answered
+from server.openapi.document import document
+from server.openapi.models import FORM, JSON, Answer, FormBody, JsonBody, QueryString, WholeNumber
+from server.openapi.registry import Operation, Operations, RequestHeader, Requires
+
+
+class Shelf(QueryString):
+    row: WholeNumber
+    column: WholeNumber = 1
+
+
+class Book(JsonBody):
+    title: str
+
+
+class ScannedBook(FormBody):
+    json_parts = frozenset({"pages"})
+    title: str
+    pages: int
+
+
+class Lent(Answer):
+    until: str
+
+
+def registered() -> Operation:
+    library = Operations("library", "/api/v1/library")
+
+    @library.operation(
+        "POST",
+        "/shelves/{shelf_id}/books",
+        answers={201: Lent},
+        errors=[Conflict],
+        headers=[RequestHeader(name="Prefer", description="How fast.")],
+    )
+    async def lend(
+        request: Request,
+        reader: Annotated[str, Requires("library:borrow")],
+        shelf_id: str,
+        query: Shelf,
+        body: Book | ScannedBook,
+    ) -> HTTPResponse:
+        """Lend a book.
+
+        It must come back.
+        """
+        return answered(Lent(until="tomorrow"), status=201)
+
+    [operation] = library
+    return operation
+
+
+def test_signature_says_who_what_and_where() -> None:
+    """Scope, bodies by media type, query and path parameters come from the annotations."""
+    operation = registered()
+    assert (operation.caller, operation.scope) == ("reader", "library:borrow")
+    assert operation.bodies == {JSON: Book, FORM: ScannedBook}
+    assert (operation.query, operation.path_parameters) == (Shelf, ("shelf_id",))
+    assert operation.path == "/api/v1/library/shelves/{shelf_id}/books"
+    assert (operation.summary, operation.description) == ("Lend a book.", "It must come back.")
+
+
+def test_signature_implies_errors() -> None:
+    """Whoever needs a scope can lack it; whoever takes a body can get a wrong one."""
+    assert set(registered().all_errors) == {
+        ValidationFailed,
+        AuthenticationFailed,
+        AuthorizationFailed,
+        Conflict,
+        PayloadTooLarge,
+        UnsupportedMediaType,
+    }
+
+
+def test_document_tells_all_of_it() -> None:
+    """The published operation has every parameter, body, answer and error of the registered one."""
+    published = document([registered()], title="Library", version="1")
+    described = published["paths"]["/api/v1/library/shelves/{shelf_id}/books"]["post"]
+    assert described["security"] == [{"apiKey": ["library:borrow"]}]
+    places = [(parameter["name"], parameter["in"], parameter.get("required")) for parameter in described["parameters"]]
+    assert places == [
+        ("shelf_id", "path", True),
+        ("row", "query", True),
+        ("column", "query", False),
+        ("Prefer", "header", None),
+    ]
+    assert described["requestBody"]["content"] == {
+        JSON: {"schema": {"$ref": "#/components/schemas/Book"}},
+        FORM: {
+            "schema": {"$ref": "#/components/schemas/ScannedBook"},
+            "encoding": {"pages": {"contentType": "application/json"}},
+        },
+    }
+    assert list(described["responses"]) == ["201", "400", "401", "403", "409", "413", "415", "default"]
+    assert {"Book", "ScannedBook", "Lent", "ErrorEnvelope", "ErrorBody"} <= published["components"]["schemas"].keys()
