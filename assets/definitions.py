@@ -1,0 +1,29 @@
+"""Everything Dagster is told about the platform. Importing this loads no model, no LanceDB, no Great Expectations."""
+
+import dagster as dg
+
+from assets.maintenance.assets import index_maintenance
+from assets.maintenance.schedules import MAINTAIN_INDEX, nightly_maintenance
+from assets.rag.assets import RAG_ASSETS
+from assets.rag.checks import RAG_CHECKS
+from assets.rag.jobs import INDEX_DOCUMENTS
+from assets.rag.sensors import sweep
+from assets.reporter import stream_reporter
+from assets.resources import PlatformResource, StageTablesResource
+
+
+def definitions_with(platform: PlatformResource) -> dg.Definitions:
+    """Return the definitions over `platform`; tests bring one with other parts."""
+    return dg.Definitions(
+        assets=[*RAG_ASSETS, index_maintenance],
+        asset_checks=RAG_CHECKS,
+        jobs=[INDEX_DOCUMENTS, MAINTAIN_INDEX],
+        schedules=[nightly_maintenance],
+        sensors=[sweep, stream_reporter],
+        resources={"platform": platform, "stage_tables": StageTablesResource(platform=platform)},
+        # One process a run: a step's process would cost three seconds, and the run's leases live in it.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = definitions_with(PlatformResource())

@@ -1,0 +1,1 @@
+"""What keeps the index small, fast and equal to SQL, every night."""

@@ -1,0 +1,109 @@
+"""The nightly care of every tenant's table: what SQL does not know goes, fragments merge, indexes catch up."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets.rag.assets import OWNERS
+from assets.resources import PlatformResource
+from assets.stage_tables import remove_tables_before
+from core.ids import TenantId, new_id
+from core.log import get_logger
+
+if TYPE_CHECKING:
+    # Loads LanceDB: a code server that only lists assets must not pay for it.
+    from pipelines.assembly import Ingestion
+    from pipelines.index.maintenance import MaintenanceReport
+
+log = get_logger()
+
+
+class MaintenanceConfig(dg.Config):
+    retain_hours: float = Field(
+        24.0, gt=0, description="How long old versions of the index, and the tables between stages, are kept."
+    )
+
+
+@dg.asset(group_name="maintenance", owners=OWNERS, kinds={"python", "lancedb"}, tags={"domain": "retrieval"})
+def index_maintenance(config: MaintenanceConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Every tenant's table compacted, indexed to its end, and equal to what SQL says."""
+    retain = timedelta(hours=config.retain_hours)
+    reports, failed = asyncio.run(maintain_all(platform, retain))
+    removed_tables = remove_tables_before(platform.stage_folder, platform.clock.now() - retain)
+    metadata = {**_metadata(reports), "stage_tables_removed": removed_tables, "tenants_failed": len(failed)}
+    if failed:
+        raise dg.Failure(f"{len(failed)} of {len(failed) + len(reports)} tables were left as they are.", metadata)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+async def maintain_all(
+    platform: PlatformResource, retain: timedelta
+) -> tuple[dict[TenantId, "MaintenanceReport"], list[TenantId]]:
+    """Maintain every tenant's table; return what was done, and the tenants for which it failed."""
+    reports: dict[TenantId, MaintenanceReport] = {}
+    failed: list[TenantId] = []
+    async with platform.ingestion() as ingestion:
+        for tenant_id in await ingestion.documents.tenants():
+            try:
+                reports[tenant_id] = await _maintain(ingestion, tenant_id, retain)
+            except Exception:  # the others' tables are no worse for it
+                log.exception("maintenance.failed", tenant=tenant_id)
+                failed.append(tenant_id)
+    return reports, failed
+
+
+async def _maintain(ingestion: "Ingestion", tenant_id: TenantId, retain: timedelta) -> "MaintenanceReport":
+    from pipelines.index.maintenance import maintain
+
+    embedder = ingestion.embedder
+    table = await ingestion.lance.open_table(tenant_id, embedder.space, embedder.dimensions)
+    async with ingestion.leases.hold(f"lance:{table.name}", new_id()):
+        return await maintain(table, partial(ingestion.documents.living, tenant_id), retain=retain)
+
+
+def _metadata(reports: Mapping[TenantId, "MaintenanceReport"]) -> dict[str, Any]:
+    records = [
+        dg.TableRecord(
+            {
+                "tenant": tenant_id,
+                "rows": report.after.rows,
+                "unindexed_before": report.before.unindexed_rows,
+                "unindexed_after": report.after.unindexed_rows,
+                "fragments_before": report.before.fragments,
+                "fragments_after": report.after.fragments,
+                "versions_pruned": max(0, report.before.versions - report.after.versions),
+                "chunks_removed": report.removed_chunks,
+                "bytes": report.after.size_bytes,
+                "new_indexes": ", ".join(report.new_indexes),
+            }
+        )
+        for tenant_id, report in reports.items()
+    ]
+    return {
+        "tables": len(records),
+        "rows": sum(report.after.rows for report in reports.values()),
+        "chunks_removed": sum(report.removed_chunks for report in reports.values()),
+        "unindexed_rows": sum(report.after.unindexed_rows for report in reports.values()),
+        "by_tenant": dg.MetadataValue.table(records, _SCHEMA),
+    }
+
+
+_SCHEMA = dg.TableSchema(
+    columns=[
+        dg.TableColumn("tenant", "string"),
+        dg.TableColumn("rows", "int"),
+        dg.TableColumn("unindexed_before", "int"),
+        dg.TableColumn("unindexed_after", "int"),
+        dg.TableColumn("fragments_before", "int"),
+        dg.TableColumn("fragments_after", "int"),
+        dg.TableColumn("versions_pruned", "int"),
+        dg.TableColumn("chunks_removed", "int"),
+        dg.TableColumn("bytes", "int"),
+        dg.TableColumn("new_indexes", "string"),
+    ]
+)

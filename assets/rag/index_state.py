@@ -1,0 +1,57 @@
+"""Look into the index the way a check does: what it holds of a run's documents, and how much it would have to scan."""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from assets.resources import PlatformResource
+from core.ids import DocumentId, TenantId
+
+if TYPE_CHECKING:
+    # Loads LanceDB: a code server that only lists assets must not pay for it.
+    from pipelines.assembly import Ingestion
+    from stores.lance import ChunkTable
+
+_COVERAGE = {"document_id": pl.String, "planned": pl.Int64, "found": pl.Int64}
+
+
+async def index_coverage(platform: PlatformResource, table: pl.DataFrame) -> pl.DataFrame:
+    """Return, per document of `table` that answers with the run's revision, its chunks planned and found."""
+    async with platform.ingestion() as ingestion:
+        rows = [
+            row
+            for (tenant_id,), part in table.group_by("tenant_id", maintain_order=True)
+            for row in await _coverage(ingestion, TenantId(str(tenant_id)), part)
+        ]
+    return pl.DataFrame(rows, schema=_COVERAGE, orient="row")
+
+
+async def _coverage(ingestion: "Ingestion", tenant_id: TenantId, part: pl.DataFrame) -> list[tuple[str, int, int]]:
+    planned = {
+        (DocumentId(document_id), revision): count
+        for document_id, revision, count in part.select("document_id", "revision", "chunks").iter_rows()
+    }
+    held: dict[DocumentId, dict[int, int]] = {}
+    for stored in await (await _table(ingestion, tenant_id)).stored_documents():
+        held.setdefault(stored.document_id, {})[stored.revision] = stored.chunks
+    answering = await ingestion.documents.visible(tenant_id, [document_id for document_id, _ in planned])
+    return [
+        (document_id, count, sum(held.get(document_id, {}).values()))
+        for (document_id, revision), count in planned.items()
+        # One that is deleted, failed, or has a later revision by now is no longer this run's to answer for.
+        if answering.get(document_id) == revision and max(held.get(document_id, {0: 0})) <= revision
+    ]
+
+
+async def longest_tail(platform: PlatformResource, table: pl.DataFrame) -> tuple[int, int]:
+    """Return the unindexed rows of the worst of the run's tables, and how many are as quick to scan as to look up."""
+    from stores.lance.indexes import INDEX_FROM_ROWS
+
+    async with platform.ingestion() as ingestion:
+        tables = [await _table(ingestion, TenantId(tenant_id)) for tenant_id in table["tenant_id"].unique()]
+        tails = [(await found.statistics()).unindexed_rows for found in tables]
+    return max(tails, default=0), INDEX_FROM_ROWS
+
+
+async def _table(ingestion: "Ingestion", tenant_id: TenantId) -> "ChunkTable":
+    return await ingestion.lance.open_table(tenant_id, ingestion.embedder.space, ingestion.embedder.dimensions)

@@ -1,0 +1,113 @@
+"""The recipe's steps over a stage's table, a slice at a time, so that Python objects do not pile up with the bucket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from assets.rag.counting import CountingEmbedder, WriteOnlyCache
+from assets.rag.tables import chunks_table, elements_table, embeddings_table, index_table, jobs_in, works_in
+from assets.resources import PlatformResource
+from pipelines.batch_intake import take_jobs
+from pipelines.ingest import Work, chunk, embed, fetch, parse
+from stores.letterbox import Job
+from stores.sql.models import JobKind, Lane
+
+if TYPE_CHECKING:
+    # Loads the model runtime and LanceDB: a code server that only lists assets must not pay for them.
+    from pipelines.assembly import Ingestion
+    from pipelines.index_writer import Outcome
+
+# Jobs of one slice share parsing children, an embedding call sorted by length, and one Lance commit per tenant.
+_SLICE_JOBS = 128
+
+Step = Callable[["Ingestion", pl.DataFrame], Awaitable[pl.DataFrame]]
+
+
+def run_step(platform: PlatformResource, table: pl.DataFrame, step: Step) -> pl.DataFrame:
+    """Take `table` through `step` on an event loop of its own, its jobs' leases kept alive."""
+    platform.hold(jobs_in(table))
+
+    async def run() -> pl.DataFrame:
+        async with platform.ingestion() as ingestion:
+            return pl.concat([await step(ingestion, part) for part in _slices(table)])
+
+    return asyncio.run(run())
+
+
+def _slices(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    return table.iter_slices(_SLICE_JOBS) if table.height else iter([table])
+
+
+async def parsed(ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
+    """Fetch and parse the documents of jobs; deletions have nothing to parse and are carried along."""
+    jobs = jobs_in(table)
+    works = await fetch(ingestion.tools, [job for job in jobs if job.kind is JobKind.INGEST])
+    deletions = [Work(job=job) for job in jobs if job.kind is JobKind.DELETE]
+    return elements_table([*await parse(ingestion.tools, works), *deletions])
+
+
+async def chunked(ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
+    """Cut elements into chunks."""
+    return chunks_table(await chunk(ingestion.tools, works_in(table)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A run's share. `waiting` jobs of the bucket are left for the next run."""
+
+    jobs: list[Job]
+    posted: int
+    waiting: int
+
+
+async def take(
+    platform: PlatformResource, *, owner: str, bucket: int, repost: bool, max_jobs: int, max_bytes: int
+) -> Taken:
+    """Take a run's share of a bucket's jobs; `repost` first posts every indexed document again."""
+    async with platform.intake() as intake:
+        posted = await intake.letterbox.post_reindex(bucket) if repost else 0
+        jobs = await take_jobs(
+            intake.letterbox, intake.documents, owner=owner, bucket=bucket, max_jobs=max_jobs, max_bytes=max_bytes
+        )
+        waiting = await intake.letterbox.buckets_waiting(Lane.BATCH)
+    return Taken(jobs=jobs, posted=posted, waiting=waiting.get(bucket, 0))
+
+
+class Embedding:
+    """Gives every chunk its vector, and counts those that had to be computed."""
+
+    def __init__(self, *, reuse: bool) -> None:
+        self._reuse = reuse
+        self.space, self.dimensions, self.computed = "", 0, 0
+
+    async def step(self, ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
+        self.space, self.dimensions = ingestion.embedder.space, ingestion.embedder.dimensions
+        counting = CountingEmbedder(ingestion.embedder)
+        vectors = ingestion.tools.vectors if self._reuse else WriteOnlyCache(ingestion.tools.vectors)
+        works = await embed(replace(ingestion.tools, embedder=counting, vectors=vectors), works_in(table))
+        self.computed += counting.texts
+        return embeddings_table(works, self.dimensions)
+
+
+class Writing:
+    """Writes works down, and notes what became of them."""
+
+    def __init__(self, platform: PlatformResource) -> None:
+        self._platform = platform
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def outcome(self) -> "Outcome":
+        return reduce(add, self._outcomes)
+
+    async def step(self, ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
+        works = works_in(table)
+        outcome = await ingestion.writer.commit(works)
+        self._platform.put_down([work.job for work in works])
+        self._outcomes.append(outcome)
+        return index_table(works)

@@ -1,0 +1,122 @@
+"""Make, from the settings, what assets and sensors work with. The only file of this floor that reads settings."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from assets.lease_thread import LeaseThread
+from assets.stage_tables import StageTables
+from core.clock import Clock, SystemClock
+from core.settings import Settings
+from pipelines.embedding import open_embedder
+from pipelines.embedding.base import Embedder
+from stores.documents import Documents
+from stores.letterbox import Job, Letterbox
+from stores.sql.engine import Database
+from stores.sql.models import Lane
+
+if TYPE_CHECKING:
+    # Loads the model runtime and LanceDB: a code server that only lists assets must not pay for them.
+    from pipelines.assembly import Ingestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What taking jobs needs: no model, no index, so a sensor's tick can afford it."""
+
+    letterbox: Letterbox
+    documents: Documents
+
+
+class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
+    """The platform, opened per step on that step's own event loop: async engines are not shared between loops.
+
+    With the in-process executor one instance serves a whole run, so leases taken in its first step last to its end.
+    """
+
+    _leases: list[LeaseThread] = PrivateAttr(default_factory=list)
+    _held: set[str] = PrivateAttr(default_factory=set)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings()
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The configured embedder, loaded once a run."""
+        settings = self.settings
+        return open_embedder(settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
+
+    @property
+    def clock(self) -> Clock:
+        return SystemClock()
+
+    @property
+    def stage_folder(self) -> Path:
+        """Where the tables between stages lie."""
+        return self.settings.dagster_path / "storage" / "stages"
+
+    @asynccontextmanager
+    async def intake(self) -> AsyncIterator[Intake]:
+        """Yield letterbox and documents."""
+        settings = self.settings
+        database = Database(settings.sql_url)
+        letterbox = Letterbox(
+            database,
+            self.clock,
+            lease=timedelta(seconds=settings.job_lease_seconds),
+            sweep_after=timedelta(seconds=settings.sweep_after_seconds),
+        )
+        try:
+            yield Intake(letterbox=letterbox, documents=Documents(database, self.clock))
+        finally:
+            await database.dispose()
+
+    @asynccontextmanager
+    async def letterbox(self) -> AsyncIterator[Letterbox]:
+        """Yield the letterbox alone."""
+        async with self.intake() as intake:
+            yield intake.letterbox
+
+    @asynccontextmanager
+    async def ingestion(self) -> AsyncIterator["Ingestion"]:
+        """Yield stores, tools and writer of the batch lane."""
+        from pipelines.assembly import open_ingestion
+
+        async with open_ingestion(self.settings, Lane.BATCH, self.clock, self.embedder) as ingestion:
+            yield ingestion
+
+    def hold(self, jobs: Sequence[Job]) -> None:
+        """Keep the leases of `jobs` alive until they are put down or the run ends; held ones are not held twice."""
+        fresh = [job for job in jobs if job.id not in self._held]
+        if not fresh:
+            return
+        thread = LeaseThread(self.letterbox, fresh, lease=timedelta(seconds=self.settings.job_lease_seconds))
+        thread.start()
+        self._leases.append(thread)
+        self._held.update(job.id for job in fresh)
+
+    def put_down(self, jobs: Sequence[Job]) -> None:
+        """Stop renewing `jobs`: the writer closed them or put them back."""
+        for thread in self._leases:
+            thread.put_down(jobs)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        while self._leases:
+            self._leases.pop().stop()
+
+
+class StageTablesResource(dg.ConfigurableIOManagerFactory[StageTables]):
+    """Places the stage tables in the platform's data folder."""
+
+    platform: dg.ResourceDependency[PlatformResource]
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> StageTables:
+        return StageTables(self.platform.stage_folder)

@@ -1,0 +1,37 @@
+"""A data folder and a Dagster instance, both fresh for each test."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from tests.integration.assets.batch import Batch, QuickPlatform
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """Return the data folder that settings find in the environment, with a migrated database in it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copyfile(request.getfixturevalue("_migrated_sqlite"), home / "codexos.sqlite3")
+    monkeypatch.setenv("CODEXOS_HOME", str(home))
+    monkeypatch.setenv("CODEXOS_EMBEDDER", "hashed")
+    monkeypatch.delenv("CODEXOS_DATABASE_URL", raising=False)
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    return home
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """Yield an instance that keeps its runs and events in SQLite, as `make up` does."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
+        yield instance
+
+
+@pytest.fixture
+def batch(home: Path, instance: dg.DagsterInstance) -> Batch:
+    return Batch(instance, QuickPlatform())
