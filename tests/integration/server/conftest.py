@@ -1,5 +1,6 @@
 """A server for each test, on every database, with one tenant who may do everything."""
 
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -29,3 +30,12 @@ async def stranger(api: Api) -> AsyncIterator[httpx.AsyncClient]:
     _, key = await api.tenant()
     async with api.client(key) as client:
         yield client
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Return a port of the loopback interface on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
