@@ -18,10 +18,11 @@ BREAKPOINT_PERCENTILE = 90.0
 _WINDOW_SENTENCES = 2
 # A passage smaller than this share of the limit joins a neighbour, turn or not.
 _LEAST_SHARE = 0.25
-# The most sentences of one document that are embedded, and the tokens read of each: a long document has its
-# sentences taken together before, so that finding its turns costs 13 s of one core at most, whatever its length.
+# Finding the turns reads no text twice, and of a long document only so many tokens: past `_MAX_UNITS` sentences are
+# taken together, and of each unit only the beginning is read.
 _MAX_UNITS = 2_000
-_UNIT_TOKENS_READ = 64
+_TOKENS_READ = 128_000
+_LEAST_TOKENS_READ = 8
 
 
 class SemanticChunker:
@@ -42,9 +43,10 @@ class SemanticChunker:
         """Return the cosine distance across each of the len(units) - 1 boundaries."""
         if len(units) < 2:
             return np.empty(0)
+        tokens_read = max(_LEAST_TOKENS_READ, _TOKENS_READ // len(units))
         texts = []
         for unit in units:
-            end = measured.reach(unit.start, _UNIT_TOKENS_READ, unit.end - unit.start)
+            end = measured.reach(unit.start, tokens_read, unit.end - unit.start)
             texts.append(measured.text[unit.start : min(end, unit.end)])
         return gap_distances(self._embedder.embed(texts))
 
@@ -63,7 +65,7 @@ def gap_distances(vectors: Vectors) -> NDArray[np.float64]:
 
 
 def _bounded(measured: MeasuredText, pieces: Sequence[Piece], limits: Limits) -> list[Piece]:
-    """Return at most about `_MAX_UNITS` pieces, neighbours taken together up to a size that makes it so."""
+    """Return about `_MAX_UNITS` pieces at most where that can be: a unit never exceeds a passage or a section."""
     if len(pieces) <= _MAX_UNITS:
         return list(pieces)
     wanted = min(limits.tokens, -(-measured.tokens(0, len(measured.text)) // _MAX_UNITS) * 2)

@@ -1,6 +1,9 @@
 """Passages that end where the subject turns."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pytest
 
 from pipelines.chunking import semantic
 from pipelines.chunking.semantic import SemanticChunker, gap_distances
@@ -13,10 +16,12 @@ BONDS = "Our bond yields rose this quarter. Quarter bond yields rose again. Bond
 
 
 class _CountingEmbedder(HashEmbedder):
-    embedded = 0
+    texts = 0
+    tokens = 0
 
-    def embed(self, texts: list[str]) -> Vectors:  # type: ignore[override]  # narrower than the contract, enough here
-        self.embedded += len(texts)
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.texts += len(texts)
+        self.tokens += sum(len(self.token_spans(text)) for text in texts)
         return super().embed(texts)
 
 
@@ -43,8 +48,18 @@ def test_a_long_document_costs_a_bounded_number_of_vectors() -> None:
     embedder = _CountingEmbedder(dimensions=16)
     text = " ".join(f"Sentence number {number} here." for number in range(12_000))
     passages = SemanticChunker(embedder).split([paragraph(text)], config(200))
-    assert embedder.embedded <= 1.2 * semantic._MAX_UNITS
+    assert embedder.texts <= 1.2 * semantic._MAX_UNITS
     assert "Sentence number 11999 here." in passages[-1].text
+
+
+def test_a_very_long_document_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound on tokens, only the beginning of each unit is read."""
+    monkeypatch.setattr(semantic, "_TOKENS_READ", 2_000)
+    monkeypatch.setattr(semantic, "_MAX_UNITS", 100)
+    embedder = _CountingEmbedder(dimensions=16)
+    text = " ".join(f"Sentence number {number} here." for number in range(4_000))
+    SemanticChunker(embedder).split([paragraph(text)], config(200))
+    assert embedder.tokens <= 2_000
 
 
 def test_gap_distances_peak_at_the_turn() -> None:
