@@ -14,7 +14,7 @@ from pathlib import Path
 
 from server.cli import process_cookie
 
-STOP_SECONDS = 9.0  # all parts together; what is left then is killed
+STOP_SECONDS = 8.0  # all parts together; what is left then is killed
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _HEALTHY_SECONDS = 60.0  # a part that ran this long starts its backoff anew
 _LOG_BYTES = 10 * 1024 * 1024

@@ -56,15 +56,24 @@ class _Up:
     async def _start(self) -> None:
         if self.settings.redis_url is None:
             await self.supervisor.start(parts.redis(self.settings))
-        await migrate(self.settings)
-        key = await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
-        for part in parts.lanes():
-            await self.supervisor.start(part)
-        await self._start_dagster()
+        # Dagster needs longest and our tables last, so it starts beside the migration.
+        starting_dagster = asyncio.create_task(self._start_dagster())
+        try:
+            key = await self._prepare_data()
+            for part in parts.lanes():
+                await self.supervisor.start(part)
+            await starting_dagster
+        finally:
+            starting_dagster.cancel()
         await wait_until_ready(self.url, say)
         if key is not None:
             await self._demonstrate()
         self._show(key)
+
+    async def _prepare_data(self) -> str | None:
+        """Bring the database up to date; return the development key, None in production."""
+        await migrate(self.settings)
+        return await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
 
     async def _start_dagster(self) -> None:
         processes = parts.dagster(self.settings, _ROOT)
