@@ -46,8 +46,13 @@ async def unindexed_rows(table: LanceTable) -> int:
 
 async def _create(table: LanceTable, column: str, config: Any) -> None:
     async def create() -> None:
-        if column in await indexed_columns(table):  # another process was quicker
+        if column in await indexed_columns(table):
             return
-        await table.create_index(column, config=config, replace=False, wait_timeout=_PATIENCE)
+        try:
+            await table.create_index(column, config=config, replace=False, wait_timeout=_PATIENCE)
+        except RuntimeError:
+            if column not in await indexed_columns(table):
+                raise
+            # another process was quicker
 
     await retried(table, create)
