@@ -1,0 +1,1 @@
+"""What the made documents of the fictional Larkspur Observatory say."""
