@@ -14,6 +14,7 @@ from core.events import EventType
 from core.ids import TenantId, new_id
 from core.log import get_logger
 from pipelines.embedding.base import Embedder
+from pipelines.index.maintenance import is_untidy, tidy
 from pipelines.index.rows import rows_of
 from pipelines.ingest import Work
 from stores.documents import Documents
@@ -28,6 +29,9 @@ log = get_logger()
 
 # A Lance commit takes tens of milliseconds; a lease with less than this left is not worth starting on.
 _WRITE_TIME = timedelta(seconds=1)
+
+# Queries that are under way read the version they began with; the nightly maintenance prunes further back.
+_KEPT_VERSIONS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,14 @@ class IndexWriter:
             elif not work.alive and work.job.kind is JobKind.INGEST:  # the document was deleted meanwhile
                 total += await self._cancel(work.job)
         return total
+
+    async def tidy(self, tenant_id: TenantId) -> bool:
+        """Fold a long index tail in, under the table's lease; whether there was one."""
+        table = await self.lance.open_table(tenant_id, self.embedder.space, self.embedder.dimensions)
+        if not await is_untidy(table):
+            return False
+        async with self.leases.hold(f"lance:{table.name}", new_id()):
+            return await tidy(table, retain=_KEPT_VERSIONS)
 
     async def _write_or_fail(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
         try:

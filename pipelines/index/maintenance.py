@@ -51,10 +51,15 @@ async def reconcile(table: ChunkTable, living: Living) -> int:
     return await table.delete_revisions(overtaken)
 
 
+async def is_untidy(table: ChunkTable) -> bool:
+    """Whether the indexes' tail has grown long enough to slow searches. Needs no lease."""
+    tail = await table.tail()
+    return tail.fragments > MOST_FRAGMENTS or tail.rows > MOST_UNINDEXED_ROWS
+
+
 async def tidy(table: ChunkTable, *, retain: timedelta) -> bool:
     """Compact and fold the indexes' tail if it has grown long enough to slow searches; say whether it had."""
-    tail = await table.tail()
-    if tail.fragments <= MOST_FRAGMENTS and tail.rows <= MOST_UNINDEXED_ROWS:
+    if not await is_untidy(table):
         return False
     await table.ensure_indexes()
     await table.optimize(retain)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from core.ids import TenantId
 from core.log import get_logger, may_fail
 from pipelines.index_writer import IndexWriter, Outcome
 from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, parse
@@ -48,23 +49,34 @@ class IngestLane:
     slots: int = 2
     poll_seconds: float = 1.0
     grace_seconds: float = 3.0
+    upkeep_seconds: float = 5.0
+    _touched: set[TenantId] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. What is not finished `grace_seconds` later is put back for another worker."""
         rung = asyncio.Event()
-        listener = asyncio.create_task(self._listen(rung))
+        beside = [asyncio.create_task(self._listen(rung)), asyncio.create_task(self._keep_up())]
         slots = [asyncio.create_task(self._slot(stop, rung)) for _ in range(self.slots)]
         await stop.wait()
         _done, unfinished = await asyncio.wait(slots, timeout=self.grace_seconds)
-        for task in (*unfinished, listener):
+        for task in (*unfinished, *beside):
             task.cancel()
-        await asyncio.gather(*slots, listener, return_exceptions=True)
+        await asyncio.gather(*slots, *beside, return_exceptions=True)
 
     async def _listen(self, rung: asyncio.Event) -> None:
         while True:
             # Rung or not: a poll each second finds what no bell announced, so Redis may vanish without loss.
             await self.bell.wait(self.poll_seconds)
             rung.set()
+
+    async def _keep_up(self) -> None:
+        # Each small commit leaves a fragment and rows that no index knows: a hundred of them slow a search tenfold.
+        while True:
+            await asyncio.sleep(self.upkeep_seconds)
+            while self._touched:
+                tenant_id = self._touched.pop()
+                with may_fail("tidying an index"):
+                    await self.writer.tidy(tenant_id)
 
     async def _slot(self, stop: asyncio.Event, rung: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
@@ -93,6 +105,7 @@ class IngestLane:
             except asyncio.CancelledError:
                 await self._put_back(kept)
                 raise
+        self._touched.update(job.tenant_id for job in jobs)
         log.info("lane.batch_finished", jobs=len(jobs), outcome=outcome)
         return len(jobs)
 
