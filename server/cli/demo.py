@@ -51,7 +51,7 @@ async def run(settings: Settings, say: Say) -> int:
 def documents() -> list[Path]:
     """Return the project's own documents and every file of docs/demo."""
     found = {path for pattern in _OWN_DOCS for path in _ROOT.glob(pattern) if path.is_file()}
-    return sorted(found - {_QUESTIONS})
+    return sorted(path for path in found if path != _QUESTIONS and path.suffix != ".py")
 
 
 def _key(settings: Settings) -> str:
