@@ -45,7 +45,8 @@ class Tail:
     """How much of a table lies loose: what a search pays for until the next `optimize`."""
 
     fragments: int
-    rows: int
+    unindexed_rows: int
+    table_rows: int
 
 
 class ChunkTable:
@@ -172,7 +173,11 @@ class ChunkTable:
 
     async def tail(self) -> Tail:
         stored = await self._table.stats()
-        return Tail(fragments=stored["fragment_stats"]["num_fragments"], rows=await unindexed_rows(self._table))
+        return Tail(
+            fragments=stored["fragment_stats"]["num_fragments"],
+            unindexed_rows=await unindexed_rows(self._table),
+            table_rows=stored["num_rows"],
+        )
 
     async def optimize(self, retain: timedelta) -> None:
         """Merge small fragments, fold new rows into the indexes, forget versions older than `retain`."""

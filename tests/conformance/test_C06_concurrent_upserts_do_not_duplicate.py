@@ -45,6 +45,7 @@ def upsert_again_and_again(folder: Path, worker: int) -> int:
                     await table.optimize(timedelta(days=1))
             changed += report.inserted + report.updated
         return changed
+
     return asyncio.run(work())
 
 

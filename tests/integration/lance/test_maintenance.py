@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.ids import DocumentId
-from pipelines.index.maintenance import MOST_FRAGMENTS, Living, maintain, reconcile, tidy
+from pipelines.index.maintenance import Living, maintain, reconcile, tidy
 from stores.lance import ChunkTable, LanceStore, indexes
 from stores.lance.predicates import HasTerm
 from stores.lance.terms import value_term
@@ -62,14 +62,17 @@ async def test_maintenance_compacts_folds_and_forgets(table: ChunkTable) -> None
     assert (await table.search_text("needle", 100)).num_rows == 30
 
 
-async def test_a_short_tail_is_left_alone(table: ChunkTable) -> None:
-    """Tidying waits until it is worth its price, then does it."""
-    for number in range(MOST_FRAGMENTS + 1):
+@pytest.mark.parametrize(("commits", "chunks"), [(13, 1), (3, 8)])
+async def test_a_short_tail_is_left_alone(table: ChunkTable, commits: int, chunks: int) -> None:
+    """Tidying waits until fragments or rows are too many, then does it."""
+    for number in range(commits):
         assert not await tidy(table, retain=A_DAY)
-        await put(table, cut(f"d{number}", ["text"]))
+        await put(table, cut(f"d{number}", [f"text {part}" for part in range(chunks)]))
 
     assert await tidy(table, retain=A_DAY)
-    assert (await table.statistics()).fragments == 1
+    assert not await tidy(table, retain=A_DAY)
+    tail = await table.tail()
+    assert (tail.fragments, tail.unindexed_rows, tail.table_rows) == (1, 0, commits * chunks)
 
 
 async def test_a_grown_table_gains_its_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,148 @@
+"""Retrieval quality: nDCG@10 and recall@100 of vector, keyword and hybrid through the real query path.
+
+    python -m benchmarks.quality --data DIR [--sets scifact,cranfield] [--model-folder .codexos/models]
+
+DIR holds collections in BEIR's layout. One chunk per document, "title text". Fails if vector search on SciFact is not
+within 0.01 of the figure published for this model, or if hybrid is not above both of its parts on every collection.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from benchmarks.machine import heading
+from benchmarks.trec import Collection, Scores, ndcg, read_collection, recall
+from core.ids import DocumentId, TenantId
+from pipelines.document import ChunkingConfig, Document, Passage
+from pipelines.embedding import open_embedder
+from pipelines.embedding.base import Embedder, Vectors
+from pipelines.index.rows import rows_of
+from pipelines.retrieval.query import QueryRequest, SearchMode, search
+from stores.lance import ChunkTable, LanceStore
+
+# sbert.net and the MTEB leaderboard for all-MiniLM-L6-v2, exact search.
+PUBLISHED_SCIFACT_VECTOR = 0.6451
+_TOLERANCE = 0.01
+_TENANT = TenantId("benchmark")
+_BATCH = 256
+_LIMIT = 100
+
+Figures = Mapping[SearchMode, tuple[float, float]]
+"""(nDCG@10, recall@100) of each mode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """A passage as a document of one chunk."""
+
+    document: Document
+    passages: Sequence[Passage]
+    vectors: Vectors
+
+
+def _wholes(passages: Sequence[tuple[str, str]], vectors: Vectors) -> list[_Whole]:
+    return [
+        _Whole(
+            document=Document(
+                tenant_id=_TENANT,
+                document_id=DocumentId(document_id),
+                revision=1,
+                source=document_id,
+                source_type="text",
+                collection="default",
+                metadata={},
+                chunking=ChunkingConfig(),
+            ),
+            passages=[Passage(position=0, text=text, start=0, end=len(text), tokens=0)],
+            vectors=np.asarray(vector)[None, :],
+        )
+        for (document_id, text), vector in zip(passages, vectors, strict=True)
+    ]
+
+
+async def ingest(table: ChunkTable, embedder: Embedder, collection: Collection) -> None:
+    """Index every passage of the collection."""
+    passages = list(collection.passages.items())
+    for first in range(0, len(passages), _BATCH):
+        batch = passages[first : first + _BATCH]
+        vectors = await asyncio.to_thread(embedder.embed, [text for _, text in batch])
+        await table.commit(rows_of(_wholes(batch, vectors)), retire={})
+        print(f"\r{collection.name}: {first + len(batch)} of {len(passages)} passages", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    await table.ensure_indexes()
+    await table.optimize(timedelta(days=1))
+
+
+async def run(table: ChunkTable, embedder: Embedder, queries: Mapping[str, str], mode: SearchMode) -> dict[str, Scores]:
+    """Return what each query finds."""
+
+    async def visible(document_ids: Sequence[DocumentId]) -> Mapping[DocumentId, int]:
+        return dict.fromkeys(document_ids, 1)
+
+    found: dict[str, Scores] = {}
+    for query_id, text in queries.items():
+        hits = await search(table, embedder, QueryRequest(query=text, limit=_LIMIT, mode=mode), visible)
+        found[query_id] = {hit.document_id: hit.score for hit in hits}
+    return found
+
+
+async def measure(collection: Collection, embedder: Embedder) -> Figures:
+    """Index the collection in a temporary folder and score each mode over all judged queries."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = await LanceStore(Path(folder)).open_table(_TENANT, embedder.space, embedder.dimensions)
+        await ingest(table, embedder, collection)
+        runs = {mode: await run(table, embedder, collection.queries, mode) for mode in SearchMode}
+
+    def mean(found: Mapping[str, Scores], measured: Callable[[Scores, Mapping[str, int], int], float], k: int) -> float:
+        return fmean(measured(found[query_id], collection.judged[query_id], k) for query_id in collection.queries)
+
+    return {mode: (mean(found, ndcg, 10), mean(found, recall, 100)) for mode, found in runs.items()}
+
+
+def report(figures: Mapping[str, Figures]) -> str:
+    """Return the figures as a table."""
+    lines = ["| collection | mode | nDCG@10 | recall@100 |", "|---|---|---|---|"]
+    for name, modes in figures.items():
+        lines += [f"| {name} | {mode} | {gain:.4f} | {share:.3f} |" for mode, (gain, share) in modes.items()]
+    return "\n".join(lines)
+
+
+def shortfalls(figures: Mapping[str, Figures]) -> list[str]:
+    """Return a sentence for each figure that is not what it has to be."""
+    found = []
+    for name, modes in figures.items():
+        gains = {mode: gain for mode, (gain, _) in modes.items()}
+        if name == "scifact" and abs(gains[SearchMode.VECTOR] - PUBLISHED_SCIFACT_VECTOR) > _TOLERANCE:
+            found.append(f"Vector search on scifact is more than {_TOLERANCE} from {PUBLISHED_SCIFACT_VECTOR}.")
+        if gains[SearchMode.HYBRID] <= max(gains[SearchMode.VECTOR], gains[SearchMode.KEYWORD]):
+            found.append(f"Hybrid is not above both of its parts on {name}.")
+    return found
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, required=True, help="folder of collections in BEIR's layout")
+    options.add_argument("--sets", default="scifact,cranfield", help="which of them, by folder name")
+    options.add_argument("--model-folder", type=Path, default=Path(".codexos/models").absolute())
+    options.add_argument("--threads", type=int, default=2)
+    chosen = options.parse_args()
+    collections = [read_collection(chosen.data / name) for name in chosen.sets.split(",")]
+    print(heading("Retrieval quality"))
+    embedder = open_embedder("local", model_folder=chosen.model_folder, threads=chosen.threads)
+    figures = {collection.name: asyncio.run(measure(collection, embedder)) for collection in collections}
+    print(report(figures))
+    faults = shortfalls(figures)
+    print("\n".join(["", *faults]) if faults else "\nAll figures are as they have to be.")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
