@@ -24,14 +24,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """Yield an instance that keeps its runs and events in SQLite, as `make up` does."""
-    folder = tmp_path / "dagster"
-    folder.mkdir()
-    with dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
-        yield instance
+def batch(home: Path) -> Iterator[Batch]:
+    """Yield a batch lane whose Dagster instance lives in memory: the same code, without 200 commits a run."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Batch(instance, QuickPlatform())
 
 
 @pytest.fixture
-def batch(home: Path, instance: dg.DagsterInstance) -> Batch:
-    return Batch(instance, QuickPlatform())
+def stored_batch(home: Path, tmp_path: Path) -> Iterator[Batch]:
+    """Yield a batch lane whose Dagster instance keeps runs and events in SQLite, as `make up` does."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
+        yield Batch(instance, QuickPlatform())

@@ -36,7 +36,7 @@ def test_materialisations_say_what_was_done(batch: Batch) -> None:
     assert 0 < said["chunks"]["chunk_tokens_mean"] <= said["chunks"]["chunk_tokens_max"] <= 40
     assert said["search_index"]["documents_indexed"] == 5
     for metadata in said.values():
-        assert "data:image/png;base64," in metadata["plot"]
+        assert "data:image/svg+xml;base64," in metadata["plot"]
         assert metadata["dagster/row_count"] == 6
         assert metadata["dagster/column_schema"].columns
 

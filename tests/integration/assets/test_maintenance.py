@@ -1,0 +1,60 @@
+"""The nightly asset leaves every tenant's table equal to SQL, and says what it did."""
+
+import os
+import time
+from datetime import timedelta
+
+import dagster as dg
+
+from assets.definitions import definitions_with
+from assets.maintenance.schedules import nightly_maintenance
+from stores.sql.models import DocumentRow, DocumentStatus, Lane
+from tests.factories.posting import Poster
+from tests.integration.assets.batch import Batch
+
+TEXTS = ["A first text, about nothing.", "A second text, about as much."]
+
+
+def maintain(batch: Batch) -> dict[str, object]:
+    job = definitions_with(batch.platform).resolve_job_def("maintain_index")
+    result = job.execute_in_process(instance=batch.instance)
+    [event] = result.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+
+
+def test_chunks_that_sql_does_not_know_are_removed(batch: Batch) -> None:
+    """A document that vanished from SQL leaves the index at night; the others stay, and the counts are told."""
+    first, second = batch.tenant(bucket=3), batch.tenant(bucket=3)
+    kept, gone = batch.post(first, TEXTS, lane=Lane.BATCH)
+    batch.post(second, TEXTS, lane=Lane.BATCH)
+    batch.materialize(3)
+
+    async def forget(poster: Poster) -> None:
+        async with poster.database.transaction() as session:
+            row = await session.get_one(DocumentRow, gone)
+            row.status = DocumentStatus.DELETED
+
+    batch.run(forget)
+    said = maintain(batch)
+    assert batch.stored_chunks(first).keys() == {kept}
+    assert (said["tables"], said["rows"], said["chunks_removed"], said["tenants_failed"]) == (2, 3, 1, 0)
+
+
+def test_tables_between_stages_are_removed_when_they_are_old(batch: Batch) -> None:
+    """Stage tables hold text of documents that may be deleted by now: they go with the night after their day."""
+    batch.post(batch.tenant(bucket=3), TEXTS, lane=Lane.BATCH)
+    batch.materialize(3)
+    tables = sorted(batch.platform.stage_folder.rglob("*.parquet"))
+    assert len(tables) == 5
+    old = time.time() - timedelta(days=2).total_seconds()
+    for table in tables[:4]:
+        os.utime(table, (old, old))
+    assert maintain(batch)["stage_tables_removed"] == 4
+    assert [table for table in tables if table.exists()] == tables[4:]
+
+
+def test_maintenance_runs_every_night_by_itself() -> None:
+    """The schedule is on without anybody turning it on."""
+    assert nightly_maintenance.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert nightly_maintenance.cron_schedule == "17 3 * * *"
