@@ -1,16 +1,14 @@
-"""The door: one Sanic application made of the registry's operations, and N processes that serve it."""
+"""One Sanic application: the registry's operations behind the hall, opened and closed with its process."""
 
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import partial
 from itertools import chain
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sanic import Request, Sanic
 from sanic.config import Config
-from sanic.worker.loader import AppLoader
 
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
@@ -103,17 +101,3 @@ def _default_parts() -> OpenParts:
     from server.wiring import open_parts
 
     return open_parts
-
-
-def serve(settings: "Settings") -> None:
-    """Serve until SIGTERM or SIGINT; requests under way have five seconds to finish. Raises OSError on a busy port."""
-    loader = AppLoader(factory=partial(create_app, settings))
-    app: Sanic[Any, Any] = loader.load()
-    app.prepare(
-        host=settings.http_host,
-        port=settings.http_port,
-        workers=settings.http_workers,
-        access_log=False,
-        motd=False,
-    )
-    Sanic.serve(primary=app, app_loader=loader)
