@@ -16,10 +16,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
-from sanic import Sanic
-
 from core.log import get_logger
-from server.app.application import create_app
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -105,6 +102,10 @@ def _told_to_stop() -> Iterator[int]:
 
 
 def _serve_one(settings: "Settings", listener: socket.socket) -> None:
+    from sanic import Sanic
+
+    from server.app.application import create_app  # the parent does without all that
+
     # Ctrl-C reaches the whole terminal group. Only the parent's SIGTERM counts: a second signal would cut off
     # the requests that the first one lets finish.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -18,7 +18,7 @@ def heavy_modules_after_importing(module: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["server.app", "server.wiring"])
+@pytest.mark.parametrize("module", ["server.app.application", "server.wiring"])
 def test_api_process_imports_nothing_heavy(module: str) -> None:
     """Importing the API brings in no parser, no orchestrator and no checker."""
     assert heavy_modules_after_importing(module) == []

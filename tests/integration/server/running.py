@@ -21,7 +21,7 @@ from pipelines.embedding.hashed import HashEmbedder
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.streams.ingest_lane import work_off
-from server.app import create_app
+from server.app.application import create_app
 from server.auth.principal import Scope
 from server.auth.service import create_key, create_tenant
 from stores.blobs import BlobStore

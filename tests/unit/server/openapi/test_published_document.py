@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from server.app import TITLE, VERSION, operations
+from server.app.application import TITLE, VERSION, operations
 from server.openapi.document import document
 
 
