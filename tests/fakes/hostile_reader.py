@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.document import Element, ElementKind, SourceFile
-from pipelines.parsing.frames import pack
 
 _ALMOST_FOREVER = 3600
 
@@ -73,7 +72,17 @@ def _answer_in_rubbish() -> None:
 
 
 def _answer_in_the_wrong_shape() -> None:
-    os.write(_socket_to_parent(), pack({"elements": [["text", "too short a row"]]}))
+    os.write(_socket_to_parent(), b"E" + (7).to_bytes(4) + b"no row.")  # announced rightly, and no element in it
+    time.sleep(_ALMOST_FOREVER)
+
+
+def _answer_without_end() -> None:
+    os.write(_socket_to_parent(), b"E" + (2**32 - 1).to_bytes(4))
+    time.sleep(_ALMOST_FOREVER)
+
+
+def _hang_up() -> None:
+    os.close(_socket_to_parent())
     time.sleep(_ALMOST_FOREVER)
 
 
@@ -130,6 +139,8 @@ DEEDS: dict[str, Callable[[], object]] = {
     "crash": _crash,
     "answer-in-rubbish": _answer_in_rubbish,
     "answer-in-the-wrong-shape": _answer_in_the_wrong_shape,
+    "answer-without-end": _answer_without_end,
+    "hang-up": _hang_up,
     "connect": _connect,
     "resolve": _resolve,
     "spawn": _spawn,
