@@ -16,21 +16,23 @@ _REMIND_SECONDS = 5.0
 async def wait_until_ready(url: str, say: Callable[[str], None]) -> None:
     """Return when `GET {url}/ready` answers 200. Raises Refusal when that takes too long."""
     started = reminded = time.monotonic()
-    waiting: dict[str, str] = {"api": "starting"}
+    shown: set[str] = set()
     async with httpx.AsyncClient(base_url=url, timeout=5, trust_env=False) as client:
         while True:
             ready, states = await _ask(client)
             seconds = time.monotonic() - started
-            for name in [name for name in waiting if states.get(name) == "ok"]:
-                say(f"  {name:10} ready after {seconds:4.1f} s")
-            waiting = {name: state for name, state in states.items() if state != "ok"}
+            serving = {name for name, state in states.items() if state == "ok"}
+            if fresh := [name for name in states if name in serving - shown]:
+                say(f"  {seconds:5.1f} s  ready: {', '.join(fresh)}")
+                shown |= serving
             if ready:
                 return
+            waiting = ", ".join(states.keys() - serving)
             if seconds > _LIMIT_SECONDS:
-                raise Refusal(f"not ready after {seconds:.0f} s: {', '.join(waiting)}; the logs say why.")
+                raise Refusal(f"not ready after {seconds:.0f} s: {waiting}; the logs say why.")
             if time.monotonic() - reminded > _REMIND_SECONDS:
                 reminded = time.monotonic()
-                say(f"  … {seconds:.0f} s, waiting for {', '.join(waiting)}")
+                say(f"  {seconds:5.1f} s  waiting for {waiting}")
             await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -74,7 +74,7 @@ class Supervisor:
             # A shell's `&` starts its children with SIGINT ignored, that is inherited, and Dagster copies it
             # onto SIGTERM.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.nice(part.niceness)
+            _yield_to_others(part.niceness)
 
         with self.log_of(part).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -158,6 +158,13 @@ class Supervisor:
         if self._watchdog.stdin is not None:
             self._watchdog.stdin.close()
         self._watchdog.wait()
+
+
+def _yield_to_others(niceness: int) -> None:
+    os.nice(niceness)
+    # Linux may share the processor among sessions first; a part is a session, and only this makes that share smaller.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _kill_group(process: Process) -> None:

@@ -54,6 +54,19 @@ class _Up:
         return 0
 
     async def _start(self) -> None:
+        launching = asyncio.create_task(self._launch())
+        waiting = asyncio.create_task(wait_until_ready(self.url, say))
+        try:
+            key, _ = await asyncio.gather(launching, waiting)
+        finally:
+            launching.cancel()
+            waiting.cancel()
+        if key is not None:
+            await self._demonstrate()
+        self._show(key)
+
+    async def _launch(self) -> str | None:
+        """Start every part; return the development key, None in production."""
         if self.settings.redis_url is None:
             await self.supervisor.start(parts.redis(self.settings))
         # Dagster needs longest and our tables last, so it starts beside the migration.
@@ -65,19 +78,16 @@ class _Up:
             await starting_dagster
         finally:
             starting_dagster.cancel()
-        await wait_until_ready(self.url, say)
-        if key is not None:
-            await self._demonstrate()
-        self._show(key)
+        return key
 
     async def _prepare_data(self) -> str | None:
-        """Bring the database up to date; return the development key, None in production."""
         await migrate(self.settings)
         return await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
 
     async def _start_dagster(self) -> None:
         processes = parts.dagster(self.settings, _ROOT)
         if storage := parts.dagster_storage(self.settings):
+            say("  Dagster's storage is being made, this once")
             if await self.supervisor.run_once(storage) != 0:
                 raise Refusal(f"Dagster's storage could not be made; {self.supervisor.log_of(storage)} says why.")
             parts.note_dagster_storage(self.settings)
