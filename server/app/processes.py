@@ -62,6 +62,7 @@ def keep_running(start: Start, count: int) -> None:
         try:
             while told not in (ready := wait([told, *(process.sentinel for process in born)])):
                 for process in [process for process in born if process.sentinel in ready]:
+                    process.join()
                     seconds = time.monotonic() - born.pop(process)
                     log.error("api.process_died", pid=process.pid, exit_status=process.exitcode, after_seconds=seconds)
                     if seconds < _YOUNG_SECONDS and wait([told], _PAUSE_SECONDS):

@@ -32,17 +32,23 @@ class HealthService:
             return self._latest
 
     async def _ask(self) -> Readiness:
-        parts = await asyncio.gather(*(_state(name, check) for name, check in self._checks.items()))
-        ready = all(part.status == "ok" for part in parts)
-        return Readiness(status="ready" if ready else "not_ready", parts=dict(zip(self._checks, parts, strict=True)))
+        found = await asyncio.gather(*map(_state, self._checks.values()))
+        parts = {name: part for name, (part, _) in zip(self._checks, found, strict=True)}
+        for name, (part, error) in zip(self._checks, found, strict=True):
+            before = self._latest.parts[name].status if self._latest else None
+            if part.status != before:  # whoever polls must not fill the log
+                log.info("readiness.part_changed", part=name, status=part.status, error=error)
+        ready = all(part.status == "ok" for part in parts.values())
+        return Readiness(status="ready" if ready else "not_ready", parts=parts)
 
 
-async def _state(name: str, check: Check) -> Part:
+async def _state(check: Check) -> tuple[Part, str | None]:
     began = time.perf_counter()
     state: State = "down"
+    reason = None
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             state = await check()
     except Exception as error:  # whatever it is, the part does not serve
-        log.warning("readiness.part_down", part=name, error=repr(error))
-    return Part(status=state, seconds=round(time.perf_counter() - began, 4))
+        reason = repr(error)
+    return Part(status=state, seconds=round(time.perf_counter() - began, 4)), reason
