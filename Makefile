@@ -4,6 +4,9 @@ PY := .venv/bin/python
 BENCHES := quality throughput latency freshness chunking
 UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q
 
+# Where the machine forbids bytecode every process would compile the code anew: seconds at each start.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help up demo test test-full check format lock env-example clean runtime dev bench $(BENCHES:%=bench-%)
 

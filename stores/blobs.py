@@ -24,18 +24,19 @@ class BlobStore:
 
     async def put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
         """Store `content` and return its key, the SHA-256 in hex. On return the bytes are whole and in place."""
-        key = BlobKey(hashlib.sha256(content).hexdigest())
-        await asyncio.to_thread(self._put, self._path(tenant_id, key), content)
-        return key
+        return await asyncio.to_thread(self._put, tenant_id, content)
 
-    def _put(self, path: str, content: bytes) -> None:
+    def _put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
+        key = BlobKey(hashlib.sha256(content).hexdigest())
+        path = self._path(tenant_id, key)
         if self._files.exists(path):
-            return
+            return key
         # Written beside and renamed: a reader, or a crash, never meets half an object.
         partial = f"{path}.{uuid4().hex}.partial"
         self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         self._files.pipe_file(partial, content)
         self._files.mv(partial, path)
+        return key
 
     async def get(self, tenant_id: TenantId, key: BlobKey) -> bytes:
         """Return the bytes. Raises FileNotFoundError."""

@@ -100,5 +100,6 @@ lock=requirements.lock
 find_uv
 say "Installing $lock into $venv (about 700 MB to fetch the first time)"
 rm -f "$venv"/synced-*.lock
-explained "$uv" pip sync --python "$venv/bin/python" --require-hashes "$lock"
+# Compiled now, once: otherwise the first start of each process pays, and every start where bytecode is not written.
+explained "$uv" pip sync --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock"
 cp "$lock" "$venv/synced-$wanted.lock"
