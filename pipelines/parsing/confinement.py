@@ -4,17 +4,23 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import sys
+from pathlib import Path
 from typing import Any
+
+from pipelines.parsing.landlock import restrict_to_reading
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 _OPEN_FILES = 64
 _FORBIDDEN = (
     "socket.",
     "subprocess.",
+    "ctypes.dlopen",
     "os.system",
     "os.exec",
     "os.posix_spawn",
@@ -36,27 +42,42 @@ _FORBIDDEN = (
     "smtplib.",
     "pty.",
 )
-# Libraries read their own data, and a few look at these; nothing else on the disk is a parser's business.
-_READABLE = (sys.prefix, sys.base_prefix, "/usr/share", "/usr/lib", "/dev/null", "/etc/mime.types", "/proc/self/")
+# Libraries read their own data and load what they import late; nothing else on the disk is a parser's business.
+_READABLE = (sys.prefix, sys.base_prefix, "/usr/share", "/usr/lib", "/lib", "/lib64", "/dev/null", "/etc/ld.so.cache")
 
 
 class Confined(PermissionError):
     """A parser tried what parsing never needs."""
 
 
+def leave_network() -> None:
+    """Put this process, and all it forks, where no network is. Where the kernel refuses, the audit hook stands."""
+    with contextlib.suppress(AttributeError, OSError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def die_with(parent_pid: int) -> None:
+    """Be killed when the process that forked this one ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before we could ask
+        os._exit(1)
+
+
 def confine(*, memory_bytes: int) -> None:
-    """Take network, files, processes, memory beyond `memory_bytes` and every later privilege away from this process."""
-    _no_network()
+    """Take network, files, processes, memory beyond `memory_bytes` more and every later privilege away."""
+    _be_silent()
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     # RLIMIT_DATA counts what the process may write; RLIMIT_AS would count every library that is merely mapped.
-    _limit(resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS, memory_bytes)
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _limit(resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS, _data_bytes() + memory_bytes)
     os.chdir("/")
     sys.dont_write_bytecode = True
-    sys.addaudithook(_refuse)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    restrict_to_reading(_READABLE)
+    sys.addaudithook(_Refusal(_READABLE))
     _limit(resource.RLIMIT_NPROC, 0)
 
 
@@ -64,8 +85,28 @@ def allow_cpu(seconds: float) -> None:
     """Let the process use this much CPU from now on; the kernel kills it afterwards."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     until = int(used.ru_utime + used.ru_stime + seconds) + 1
-    _hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (until, _hard))
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _be_silent() -> None:
+    # A stranger's file does not get to write our log.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    os.close(nowhere)
+
+
+def _data_bytes() -> int:
+    """Return what is inherited already: it is shared with the process that forked us, and costs nothing again."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[5]) * resource.getpagesize()
+    return 0
 
 
 def _limit(what: int, value: int) -> None:
@@ -73,25 +114,26 @@ def _limit(what: int, value: int) -> None:
         resource.setrlimit(what, (value, value))
 
 
-def _no_network() -> None:
-    # An empty network namespace where the kernel lets us have one; the audit hook stands where it does not.
-    with contextlib.suppress(AttributeError, OSError):
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+class _Refusal:
+    """The audit hook. It remembers its verdicts: some events come thousands of times a file."""
 
+    def __init__(self, readable: tuple[str, ...]) -> None:
+        self._readable = tuple(os.path.realpath(folder) for folder in readable)
+        self._verdicts: dict[str, bool] = {"open": False}
 
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open":
-        _refuse_open(*arguments)
-    elif event.startswith(_FORBIDDEN):
-        raise Confined(f"{event} is not parsing")
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        forbidden = self._verdicts.get(event)
+        if forbidden is None:
+            forbidden = self._verdicts[event] = event.startswith(_FORBIDDEN)
+        if forbidden:
+            raise Confined(f"{event} is not parsing")
+        if event == "open":
+            self._check_open(*arguments)
 
-
-def _refuse_open(path: Any, mode: Any, flags: Any) -> None:
-    if isinstance(path, int):
-        return
-    writing = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
-    if writing or not os.path.realpath(name).startswith(_READABLE):
-        raise Confined("opening this file is not parsing")
+    def _check_open(self, path: Any, mode: Any, flags: Any) -> None:
+        if isinstance(path, int):
+            return
+        writing = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        name = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path))
+        if writing or not any(name == folder or name.startswith(folder + os.sep) for folder in self._readable):
+            raise Confined("opening this file is not parsing")

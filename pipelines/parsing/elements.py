@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from lxml import etree, html
+from lxml import html
 from unstructured.documents.elements import Element as Parsed
 
 from core.errors import DocumentTooLarge, EmptyDocument
@@ -21,37 +21,36 @@ _KINDS = {
 _DROPPED = frozenset({"Header", "Footer", "PageBreak", "PageNumber", "Image"})
 
 
-def clean(text: str) -> str:
+# Control characters and non-characters that stores and readers stumble over; tabs and line ends stay.
+_UNWANTED = dict.fromkeys([*set(range(32)) - {9, 10}, 0x7F, 0xFFFE, 0xFFFF])
+_SECTION_CHARACTERS = 200
+# Blanks without width, that str.strip leaves alone.
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad \n\t\u00a0"
+
+
+def clean(text: str, kind: ElementKind) -> str:
     """Return text that every store can hold: no NUL, no half surrogate pairs, no blanks around it."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    text = text.translate(_UNWANTED).encode("utf-8", "replace").decode("utf-8")
+    return text.strip("\n").rstrip() if kind is ElementKind.CODE else text.strip()
 
 
 def from_unstructured(parsed: Iterable[Parsed], *, page: int | None = None) -> Iterator[Element]:
-    """Map what unstructured found; `page` overrides the page numbers it gives. A sheet's name becomes the section."""
+    """Map what unstructured found; `page` overrides the page numbers it gives."""
     for element in parsed:
         if element.category in _DROPPED:
             continue
         number = page if page is not None else element.metadata.page_number
         if element.category == "Table" and element.metadata.text_as_html:
-            rows = _rows(element.metadata.text_as_html)
-            sheet = element.metadata.page_name
-            yield from table_elements(rows, page=None if sheet else number, section=sheet)
+            yield from table_elements(_rows(element.metadata.text_as_html), page=number)
             continue
-        yield Element(
-            kind=_KINDS.get(element.category, ElementKind.TEXT),
-            text=element.text,
-            page=None if element.metadata.page_name else number,
-            section=element.metadata.page_name,
-        )
+        kind = _KINDS.get(element.category, ElementKind.TEXT)
+        yield Element(kind=kind, text=element.text, page=number)
 
 
 def _rows(table_html: str) -> list[list[str]]:
     parser = html.HTMLParser(no_network=True, huge_tree=True)
-    table = html.fragment_fromstring(table_html, create_parent=True, parser=parser)
-    return [
-        [etree.tostring(cell, method="text", encoding="unicode", with_tail=False) for cell in row.iter("td", "th")]
-        for row in table.iter("tr")
-    ]
+    root = html.fragment_fromstring(table_html, create_parent=True, parser=parser)
+    return [[str(cell.text_content()) for cell in row.iterchildren("td", "th")] for row in root.iter("tr")]
 
 
 def finished(elements: Iterable[Element]) -> tuple[Element, ...]:
@@ -60,8 +59,8 @@ def finished(elements: Iterable[Element]) -> tuple[Element, ...]:
     section: str | None = None
     characters = 0
     for element in elements:
-        text = clean(element.text)
-        if not text:
+        text = clean(element.text, element.kind)
+        if not text.strip(_INVISIBLE):
             continue
         characters += len(text)
         if len(kept) >= MAX_ELEMENTS or characters > MAX_TEXT_CHARACTERS:
@@ -69,7 +68,7 @@ def finished(elements: Iterable[Element]) -> tuple[Element, ...]:
                 "The document has more text than one document may have. Split it and post the parts."
             )
         if element.kind is ElementKind.TITLE:
-            section = text
+            section = text[:_SECTION_CHARACTERS]
         kept.append(replace(element, text=text, section=element.section or section))
     if not kept:
         raise EmptyDocument(

@@ -52,19 +52,40 @@ _SHORTEST_WITH_ENDING = 5
 def _tag_verbs(doc: Doc) -> Doc:
     for token in doc:
         word = token.lower_
-        is_verb = word in _AUXILIARIES or (len(word) >= _SHORTEST_WITH_ENDING and _VERB_ENDING.search(word))
-        token.tag_ = "VB" if is_verb else "NN"
+        if word in _AUXILIARIES or (len(word) >= _SHORTEST_WITH_ENDING and _VERB_ENDING.search(word)):
+            token.tag_ = "VB"
+            return doc  # one verb is all that is asked for
     return doc
 
 
+# What a paragraph is shows at its beginning, and reading on costs time on every paragraph.
+_READ_CHARACTERS = 400
+
+
+class Beginnings:
+    """The model, asked about the beginning of a text only. Stands where unstructured expects spaCy's own."""
+
+    max_length = 10**9
+
+    def __init__(self, model: Language) -> None:
+        self._model = model
+
+    def __call__(self, text: str) -> Doc:
+        if len(text) <= _READ_CHARACTERS:
+            return self._model(text)
+        cut = text.rfind(" ", 0, _READ_CHARACTERS)
+        return self._model(text[: cut if cut > 0 else _READ_CHARACTERS])
+
+
 @cache
-def _load(*_: Any, **__: Any) -> Language:
+def _load(*_: Any, **__: Any) -> Beginnings:
+    """Return the installed model, or the rules in its place."""
     if spacy.util.is_package(MODEL):
-        return spacy.load(MODEL)
+        return Beginnings(spacy.load(MODEL, exclude=["ner", "lemmatizer", "attribute_ruler"]))
     model = spacy.blank("en")
     model.add_pipe("sentencizer")
     model.add_pipe("codexos_verb_rules")
-    return model
+    return Beginnings(model)
 
 
 def install() -> None:
@@ -74,5 +95,5 @@ def install() -> None:
             raise RuntimeError(
                 f"unstructured.nlp.tokenize has no {name} any more; see pipelines/parsing/language_model.py"
             )
-    nlp._load_spacy_model = _load
+    nlp._load_spacy_model = _load  # type: ignore[assignment]  # it is called like the model, which is all that is done
     nlp._get_nlp.cache_clear()

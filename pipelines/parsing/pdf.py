@@ -4,27 +4,37 @@ unstructured's own PDF path needs torch, and without network returns nothing and
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import pypdfium2 as pdfium
-from unstructured.partition.text import partition_text
 
 from core.errors import DocumentEncrypted, DocumentTooLarge, DocumentUnreadable
 from pipelines.document import Element, SourceFile
-from pipelines.parsing.elements import from_unstructured
-from pipelines.parsing.language import LANGUAGES
-from pipelines.parsing.limits import MAX_PAGES
+from pipelines.parsing.limits import MAX_PAGES, MAX_TEXT_CHARACTERS
+from pipelines.parsing.lines import join_lines
+from pipelines.parsing.plain import prose
 
 _PASSWORD_ERROR = "password"
-_SENTENCE_END = re.compile(r"[.!?:;)\]\"”’]$")
-_LIST_MARK = re.compile(r"^(?:[-•‣◦*–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s")
-_HYPHENATED = re.compile(r"(?<=[a-zA-Z])[-\u00ad\ufffe\u0002]$")
+# What pdfium puts where a word was broken at the end of a line.
+_BROKEN_WORD = re.compile("[\ufffe\x02]\n?")
+_DIGITS = re.compile(r"\d+")
+# Lines at the edge of a page that, numbers aside, stand on this share of the pages are headers and footers.
+_EDGE_LINES = 2
+_REPEATED_SHARE = 0.5
+_FEWEST_PAGES = 3
 
 
 def read_pdf(file: SourceFile) -> Iterator[Element]:
     """Yield the elements page by page. Raises DocumentEncrypted, DocumentTooLarge or DocumentUnreadable."""
+    pages = [page.split("\n") for page in _pages(file.content)]
+    for number, lines in enumerate(without_running_lines(pages), start=1):
+        yield from prose(join_lines("\n".join(lines)), page=number)
+
+
+def _pages(content: bytes) -> Iterator[str]:
     try:
-        document = pdfium.PdfDocument(file.content)
+        document = pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
         if _PASSWORD_ERROR in str(error).lower():
             raise DocumentEncrypted(
@@ -36,10 +46,13 @@ def read_pdf(file: SourceFile) -> Iterator[Element]:
     with document:
         if len(document) > MAX_PAGES:
             raise DocumentTooLarge(f"The PDF has {len(document)} pages; {MAX_PAGES} are accepted. Split it.")
+        characters = 0
         for number in range(len(document)):
-            text = join_lines(_page_text(document, number))
-            if text:
-                yield from from_unstructured(partition_text(text=text, languages=LANGUAGES), page=number + 1)
+            text = _page_text(document, number)
+            characters += len(text)
+            if characters > MAX_TEXT_CHARACTERS:
+                raise DocumentTooLarge("The PDF has more text than one document may have. Split it.")
+            yield text
 
 
 def _page_text(document: pdfium.PdfDocument, number: int) -> str:
@@ -50,39 +63,30 @@ def _page_text(document: pdfium.PdfDocument, number: int) -> str:
     finally:
         text_page.close()
         page.close()
-    return text.replace("\r\n", "\n")
+    return _BROKEN_WORD.sub("", text.replace("\r\n", "\n"))
 
 
-def join_lines(text: str) -> str:
-    """Return paragraphs separated by blank lines, each on one line.
-
-    A PDF knows lines, not paragraphs. A line is taken for the last of its paragraph when it ends a sentence and is
-    shorter than most, for a title when it is short and the next begins anew; a hyphen at the end joins two halves.
-    """
-    lines = [line.strip() for line in text.split("\n")]
-    lengths = sorted(len(line) for line in lines if line)
-    if not lengths:
-        return ""
-    usual = lengths[int(len(lengths) * 0.8)] if len(lengths) > 1 else lengths[0]
-    paragraphs: list[str] = []
-    current = ""
-    for line in lines:
-        if not line or _LIST_MARK.match(line):
-            paragraphs.append(current)
-            current = line
-            continue
-        if _HYPHENATED.search(current) and line[:1].islower():
-            current = _HYPHENATED.sub("", current) + line
-        else:
-            current = f"{current} {line}" if current else line
-        if _ends_paragraph(line, usual):
-            paragraphs.append(current)
-            current = ""
-    paragraphs.append(current)
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+def without_running_lines(pages: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the lines of the pages without the headers and footers that run through them."""
+    stripped = [[line.strip() for line in page if line.strip()] for page in pages]
+    seen = Counter(key for page in stripped for key in {_key(line) for line in _edges(page)})
+    often = max(_FEWEST_PAGES, _REPEATED_SHARE * len(pages))
+    running = {key for key, times in seen.items() if times >= often}
+    return [_trimmed(page, running) for page in stripped] if running else [list(page) for page in pages]
 
 
-def _ends_paragraph(line: str, usual: int) -> bool:
-    if len(line) < usual * 0.6:
-        return True  # a title, or the last line of a paragraph
-    return len(line) < usual * 0.9 and bool(_SENTENCE_END.search(line))
+def _edges(page: Sequence[str]) -> Sequence[str]:
+    return [*page[:_EDGE_LINES], *page[-_EDGE_LINES:]]
+
+
+def _key(line: str) -> str:
+    return _DIGITS.sub("#", line)
+
+
+def _trimmed(page: list[str], running: set[str]) -> list[str]:
+    first, last = 0, len(page)
+    while first < min(_EDGE_LINES, last) and _key(page[first]) in running:
+        first += 1
+    while last > max(first, len(page) - _EDGE_LINES) and _key(page[last - 1]) in running:
+        last -= 1
+    return page[first:last]

@@ -9,25 +9,30 @@ from collections.abc import Callable, Iterator
 
 from core.errors import DocumentUnreadable, IngestFailed
 from pipelines.document import Element, SourceFile
-from pipelines.parsing import language_model
+from pipelines.parsing import language_model, samples
+from pipelines.parsing.confinement import Confined
 from pipelines.parsing.detect import FileFormat, detect
 from pipelines.parsing.elements import finished
-from pipelines.parsing.mail import read_mail
+from pipelines.parsing.mail import read_mail, read_msg
 from pipelines.parsing.markup import read_html, read_markdown
-from pipelines.parsing.office import read_csv, read_docx, read_pptx, read_xlsx
+from pipelines.parsing.office import read_docx, read_pptx
 from pipelines.parsing.pdf import read_pdf
-from pipelines.parsing.plain import read_text
+from pipelines.parsing.plain import read_code, read_text
+from pipelines.parsing.sheets import read_csv, read_xls, read_xlsx
 
 PARSERS: dict[FileFormat, Callable[[SourceFile], Iterator[Element]]] = {
     FileFormat.PDF: read_pdf,
     FileFormat.DOCX: read_docx,
     FileFormat.PPTX: read_pptx,
     FileFormat.XLSX: read_xlsx,
+    FileFormat.XLS: read_xls,
     FileFormat.CSV: read_csv,
     FileFormat.HTML: read_html,
     FileFormat.MD: read_markdown,
     FileFormat.TXT: read_text,
+    FileFormat.CODE: read_code,
     FileFormat.EML: read_mail,
+    FileFormat.MSG: read_msg,
 }
 
 language_model.install()
@@ -38,17 +43,27 @@ def read(file: SourceFile) -> tuple[Element, ...]:
     found = detect(file)
     try:
         return finished(PARSERS[found](file))
-    except (IngestFailed, MemoryError):
+    except (IngestFailed, MemoryError, Confined):
         raise
-    except (Exception, RecursionError) as error:  # parsers raise anything at all on damaged input
+    except Exception as error:  # parsers raise anything at all on damaged input
+        if _is_for_want_of_memory(error):
+            raise MemoryError from error
         raise DocumentUnreadable(
             f"The file looks like {found.value} and cannot be read as such; it may be damaged. "
             "Save it again in its program and post it anew."
         ) from error
 
 
-def warm() -> None:
-    """Import and run what the first file would otherwise wait for."""
+def _is_for_want_of_memory(error: BaseException | None) -> bool:
+    """Return whether a library hides a MemoryError behind an error of its own; libxml2 has words of its own for it."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
-    for text in ("This is one sentence. This is another.", "<html><body><p>This is one.</p></body></html>"):
-        read(SourceFile(name="warm", content=text.encode()))
+
+def warm() -> None:
+    """Import and run what the first file of each format would otherwise wait for."""
+    for name, content in samples.every_format():
+        finished(PARSERS[FileFormat(name)](SourceFile(name=name, content=content)))

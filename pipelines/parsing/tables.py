@@ -6,28 +6,31 @@ from pipelines.document import Element, ElementKind
 
 # About 250 tokens: a part that fits a chunk stays whole.
 _PART_CHARACTERS = 1_000
+# A heading longer than this would leave no room for rows if it were repeated.
+_REPEATED_HEADING_CHARACTERS = 400
 
 
-def row_text(cells: Sequence[object]) -> str:
-    """Return one line; empty cells keep their place."""
-    return " | ".join("" if cell is None else " ".join(str(cell).split()) for cell in cells)
+def row_text(cells: Sequence[str]) -> str:
+    """Return one line; an empty cell keeps its place unless nothing comes after it."""
+    return " | ".join(" ".join(cell.split()) for cell in cells).rstrip(" |")
 
 
 def table_elements(
-    rows: Sequence[Sequence[object]], *, page: int | None = None, section: str | None = None
+    rows: Sequence[Sequence[str]], *, page: int | None = None, section: str | None = None
 ) -> Iterator[Element]:
     """Yield the table in parts of bounded length, each beginning with the first row."""
-    lines = [line for row in rows if (line := row_text(row)).strip(" |")]
-    if not lines:
-        return
-    heading, body = lines[0], lines[1:]
-    part: list[str] = [heading]
-    for line in body:
-        if len(part) > 1 and sum(map(len, part)) + len(line) > _PART_CHARACTERS:
+    lines = [line for row in rows if (line := row_text(row))]
+    heading = lines[:1] if lines and len(lines[0]) <= _REPEATED_HEADING_CHARACTERS else []
+    part: list[str] = []
+    length = 0
+    for line in lines:
+        if len(part) > len(heading) and length + len(line) > _PART_CHARACTERS:
             yield _element(part, page, section)
-            part = [heading]
+            part, length = [*heading], sum(map(len, heading))
         part.append(line)
-    yield _element(part, page, section)
+        length += len(line)
+    if part:
+        yield _element(part, page, section)
 
 
 def _element(lines: Sequence[str], page: int | None, section: str | None) -> Element:
