@@ -2,18 +2,21 @@
 
     python -m benchmarks.latency [--sizes 1000,10000,100000] [--queries 200]
 
-Chunks are made up (clustered unit vectors, words by Zipf's law) and written through the same commit as real ones; the
-queries are embedded by the real model. "outside" is the p50 over HTTP less the p50 of the same search called in this
+Chunks are made up (clustered unit vectors, the words of this project's own documents as often as they occur there) and
+written through the same commit as real ones; queries are eight such words, embedded by the real model. "outside" is the p50 over HTTP less the p50 of the same search called in this
 process with nothing around it (embedding, LanceDB and fusion): what is left is HTTP, the hall, SQL and JSON.
 """
 
 import argparse
 import asyncio
 import random
+import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -41,6 +44,9 @@ _CHUNKS_PER_DOCUMENT = 10
 _DOCUMENTS_AT_ONCE = 500
 _WORDS_PER_CHUNK = 100
 _CLUSTERS = 256
+_ROOT = Path(__file__).parents[1]
+_DOCUMENTS = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/**/*.md"), *_ROOT.glob("docs/demo/*.txt")])
+_WORD = re.compile("[a-z]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +67,9 @@ class MadeUp:
 
     def __init__(self, dimensions: int) -> None:
         self._dice = np.random.default_rng(5)
-        self._words = [f"{stem}{number}" for number in range(400) for stem in ("ka", "lo", "mi", "ner", "tu")]
-        weights = 1 / np.arange(1, len(self._words) + 1)
-        self._weights = weights / weights.sum()
+        counted = Counter(word for path in _DOCUMENTS for word in _WORD.findall(path.read_text("utf-8").lower()))
+        self._words = sorted(counted)
+        self._weights = np.array([counted[word] for word in self._words]) / counted.total()
         self._centres = self._dice.standard_normal((_CLUSTERS, dimensions)).astype(np.float32)
 
     def texts(self, count: int) -> list[str]:
