@@ -2,9 +2,10 @@
 
     python -m benchmarks.latency [--sizes 1000,10000,100000] [--queries 200]
 
-Chunks are made up (clustered unit vectors, the words of this project's own documents as often as they occur there) and
-written through the same commit as real ones; queries are eight such words, embedded by the real model. "outside" is the p50 over HTTP less the p50 of the same search called in this
-process with nothing around it (embedding, LanceDB and fusion): what is left is HTTP, the hall, SQL and JSON.
+Chunks are made up (clustered unit vectors, the words of this project's own documents as often as they occur there)
+and written through the same commit as real ones; queries are eight such words, embedded by the real model. "outside"
+is the p50 over HTTP less the p50 of the same search called in this process with nothing around it (embedding, LanceDB
+and fusion): what is left is HTTP, the hall, SQL and JSON.
 """
 
 import argparse
