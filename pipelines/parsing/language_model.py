@@ -52,6 +52,8 @@ _SHORTEST_WITH_ENDING = 5
 def _tag_verbs(doc: Doc) -> Doc:
     for token in doc:
         word = token.lower_
+        if token.i == 0 and word.endswith("ing"):
+            continue  # "Opening the dome" is a heading; a sentence that begins so has another verb
         if word in _AUXILIARIES or (len(word) >= _SHORTEST_WITH_ENDING and _VERB_ENDING.search(word)):
             token.tag_ = "VB"
             return doc  # one verb is all that is asked for

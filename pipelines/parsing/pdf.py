@@ -18,8 +18,7 @@ from pipelines.parsing.plain import prose
 _PASSWORD_ERROR = "password"
 # What pdfium puts where a word was broken at the end of a line.
 _BROKEN_WORD = re.compile("[\ufffe\x02]\n?")
-_DIGITS = re.compile(r"\d+")
-# Lines at the edge of a page that, numbers aside, stand on this share of the pages are headers and footers.
+# Lines at the edge of a page that, its number aside, stand on this share of the pages are headers and footers.
 _EDGE_LINES = 2
 _REPEATED_SHARE = 0.5
 _FEWEST_PAGES = 3
@@ -69,24 +68,24 @@ def _page_text(document: pdfium.PdfDocument, number: int) -> str:
 def without_running_lines(pages: Sequence[Sequence[str]]) -> list[list[str]]:
     """Return the lines of the pages without the headers and footers that run through them."""
     stripped = [[line.strip() for line in page if line.strip()] for page in pages]
-    seen = Counter(key for page in stripped for key in {_key(line) for line in _edges(page)})
+    keys = [[_key(line, number) for line in page] for number, page in enumerate(stripped, start=1)]
+    seen = Counter(key for page in keys for key in {*page[:_EDGE_LINES], *page[-_EDGE_LINES:]})
     often = max(_FEWEST_PAGES, _REPEATED_SHARE * len(pages))
     running = {key for key, times in seen.items() if times >= often}
-    return [_trimmed(page, running) for page in stripped] if running else [list(page) for page in pages]
+    if not running:
+        return [list(page) for page in pages]
+    return [_trimmed(page, own, running) for page, own in zip(stripped, keys, strict=True)]
 
 
-def _edges(page: Sequence[str]) -> Sequence[str]:
-    return [*page[:_EDGE_LINES], *page[-_EDGE_LINES:]]
+def _key(line: str, page: int) -> str:
+    # The page's own number counts for nothing; any other tells one invoice from the next.
+    return re.sub(rf"\b{page}\b", "#", line, count=1)
 
 
-def _key(line: str) -> str:
-    return _DIGITS.sub("#", line)
-
-
-def _trimmed(page: list[str], running: set[str]) -> list[str]:
+def _trimmed(page: list[str], keys: list[str], running: set[str]) -> list[str]:
     first, last = 0, len(page)
-    while first < min(_EDGE_LINES, last) and _key(page[first]) in running:
+    while first < min(_EDGE_LINES, last) and keys[first] in running:
         first += 1
-    while last > max(first, len(page) - _EDGE_LINES) and _key(page[last - 1]) in running:
+    while last > max(first, len(page) - _EDGE_LINES) and keys[last - 1] in running:
         last -= 1
     return page[first:last]
