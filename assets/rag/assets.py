@@ -42,6 +42,7 @@ class EmbeddingsConfig(dg.Config):
 
 
 def _stage(*kinds: str, pool: str | None = None) -> Callable[[Callable[..., Stage]], dg.AssetsDefinition]:
+    # No backfill policy: with one, runs get a range of partitions, and checks could not be recorded by bucket.
     decorate: Callable[[Callable[..., Stage]], dg.AssetsDefinition] = dg.asset(
         partitions_def=BUCKET_PARTITIONS,
         group_name="rag",
@@ -49,7 +50,6 @@ def _stage(*kinds: str, pool: str | None = None) -> Callable[[Callable[..., Stag
         tags={"lane": "batch", "domain": "retrieval"},
         kinds={"python", *kinds},
         io_manager_key="stage_tables",
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         pool=pool,
     )
     return decorate

@@ -66,7 +66,12 @@ def coverage_suite(expect: Any) -> list[Any]:
 
 
 def validate(table: pl.DataFrame, suite: Suite) -> dg.AssetCheckResult:
-    """Hold `table` against `suite`; the metadata has each expectation with what was observed."""
+    """Hold `table` against `suite`; the metadata has each expectation with what was observed.
+
+    No rows hold any expectation about rows: for an empty bucket the library is not even loaded.
+    """
+    if table.is_empty():
+        return dg.AssetCheckResult(passed=True, metadata={"rows": 0})
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig

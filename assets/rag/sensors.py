@@ -1,7 +1,7 @@
 """Start a run for each bucket that has work the batch lane may take: posted to it, or overdue in the stream lane."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -34,7 +34,9 @@ _UNFINISHED = [
 )
 def sweep(context: dg.SensorEvaluationContext, platform: PlatformResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
     waiting, owners = asyncio.run(_look(platform))
-    busy = partitions_at_work(context.instance, owners, now=datetime.now(UTC))
+    # Of any job: runs of a backfill are not of ours, and work on the same buckets.
+    unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+    busy = partitions_at_work(unfinished, owners, now=datetime.now(UTC))
     wanted = [partition_of(bucket) for bucket in sorted(waiting, key=waiting.__getitem__, reverse=True)]
     startable = [partition for partition in wanted if partition not in busy][: max(0, _RUNS_AT_ONCE - len(busy))]
     if not startable:
@@ -50,15 +52,16 @@ async def _look(platform: PlatformResource) -> tuple[dict[int, int], set[str]]:
         return await letterbox.buckets_waiting(Lane.BATCH), await letterbox.owners_at_work()
 
 
-def partitions_at_work(instance: dg.DagsterInstance, owners: set[str], *, now: datetime) -> set[str]:
-    """Return the partitions that have a living run.
+def partitions_at_work(unfinished: Sequence[dg.RunRecord], owners: set[str], *, now: datetime) -> set[str]:
+    """Return the partitions that have a living run among `unfinished`; `owners` are those who hold job leases.
 
     A run that was killed may be listed as started for ever; its leases tell the truth.
     """
-    records = instance.get_run_records(dg.RunsFilter(job_name=INDEX_DOCUMENTS.name, statuses=_UNFINISHED))
-    living = [
-        record.dagster_run
-        for record in records
-        if owner_of(record.dagster_run.run_id) in owners or now - record.create_timestamp < _STARTING
-    ]
+    living = [record.dagster_run for record in unfinished if _lives(record, owners, now)]
     return {run.tags[_PARTITION_TAG] for run in living if _PARTITION_TAG in run.tags}
+
+
+def _lives(record: dg.RunRecord, owners: set[str], now: datetime) -> bool:
+    run = record.dagster_run
+    began = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp
+    return run.status is dg.DagsterRunStatus.QUEUED or owner_of(run.run_id) in owners or now - began < _STARTING

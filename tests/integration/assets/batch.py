@@ -18,7 +18,6 @@ from core.ids import DocumentId, TenantId, new_id
 from pipelines.assembly import Ingestion
 from pipelines.embedding.base import Embedder
 from stores.buckets import bucket_of
-from stores.letterbox import Letterbox
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRow, JobRow, JobStatus, OutboxRow, TenantRow
 from tests.factories.posting import Poster
@@ -141,13 +140,6 @@ class Batch:
                 return {found.document_id: found.chunks for found in stored}
 
         return asyncio.run(read())
-
-    def letterbox(self, work: Callable[[Letterbox], Coroutine[Any, Any, Result]]) -> Result:
-        async def do() -> Result:
-            async with self.platform.letterbox() as letterbox:
-                return await work(letterbox)
-
-        return asyncio.run(do())
 
 
 def materialized(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:

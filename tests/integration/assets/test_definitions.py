@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from assets.rag.assets import RAG_ASSETS
+
 ROOT = Path(__file__).parents[3]
 SHOW_HEAVY_MODULES = """
 import sys
@@ -12,6 +14,11 @@ import assets.definitions
 heavy = {"lancedb", "onnxruntime", "unstructured", "great_expectations", "pandas", "tokenizers"}
 print(sorted(heavy & set(sys.modules)))
 """
+
+
+def test_backfill_gives_each_bucket_a_run_of_its_own() -> None:
+    """Without a backfill policy a run has one partition by name; with one it has a range, and writes no table."""
+    assert [asset.backfill_policy for asset in RAG_ASSETS] == [None] * 5
 
 
 def test_dagster_validates_the_workspace(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from assets.resources import PlatformResource
 from pipelines.streams.ingest_lane import work_off
 from stores.job_keeper import keep
+from stores.letterbox import Job
 from stores.sql.models import DocumentStatus, JobStatus, Lane
-from tests.integration.assets.batch import Batch
+from tests.integration.assets.batch import Batch, QuickPlatform
 
 TEXTS = [f"Text number {number} is about nothing else." for number in range(6)]
 
@@ -36,21 +38,27 @@ dg.materialize([documents, elements], partition_key="bucket_03", resources=resou
 """
 
 
-async def finish_on_the_stream_lane(batch: Batch) -> int:
-    """Claim, as a stream worker would, until something is to be had, and finish it; return how many jobs it was."""
-    async with batch.platform.ingestion() as ingestion:
-        async with asyncio.timeout(30):
-            while not (jobs := await ingestion.letterbox.claim("stream", Lane.STREAM, limit=100)):
-                await asyncio.sleep(0.05)
-        async with keep(ingestion.letterbox, jobs, lease=ingestion.job_lease) as kept:
-            await work_off(ingestion.tools, replace(ingestion.writer, lane=Lane.STREAM), jobs, kept)
-    return len(jobs)
+async def claimed_by_the_stream_lane(platform: PlatformResource) -> list[Job]:
+    async with platform.letterbox() as letterbox:
+        return await letterbox.claim("stream", Lane.STREAM, limit=1)
+
+
+async def finish_on_the_stream_lane(platform: PlatformResource) -> None:
+    """Claim and finish what is to be had, as a stream worker does, until nothing is open any more."""
+    async with platform.ingestion() as ingestion, asyncio.timeout(60):
+        writer = replace(ingestion.writer, lane=Lane.STREAM)
+        while await ingestion.letterbox.open_jobs():
+            jobs = await ingestion.letterbox.claim("stream", Lane.STREAM, limit=100)
+            async with keep(ingestion.letterbox, jobs, lease=ingestion.job_lease) as kept:
+                await work_off(ingestion.tools, writer, jobs, kept)
+            await asyncio.sleep(0.05)
 
 
 def test_killed_run_loses_no_document(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its leases, kept alive while it lived, end after kill -9; the stream lane finishes every one of its jobs."""
     monkeypatch.setenv("CODEXOS_JOB_LEASE_SECONDS", "2")
     monkeypatch.setenv("CODEXOS_SWEEP_AFTER_SECONDS", "0.5")
+    platform = QuickPlatform()
     tenant_id = batch.tenant(bucket=3)
     posted = batch.post(tenant_id, TEXTS, lane=Lane.BATCH)
     run = subprocess.Popen(
@@ -62,11 +70,11 @@ def test_killed_run_loses_no_document(batch: Batch, monkeypatch: pytest.MonkeyPa
         # Two leases long the run stands still inside a step, and still nobody can take its jobs.
         with pytest.raises(subprocess.TimeoutExpired):
             run.wait(timeout=4)
-        assert batch.letterbox(lambda letterbox: letterbox.claim("stream", Lane.STREAM, limit=1)) == []
+        assert asyncio.run(claimed_by_the_stream_lane(platform)) == []
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
-    assert asyncio.run(finish_on_the_stream_lane(type(batch)(batch.instance, type(batch.platform)()))) == len(TEXTS)
+    asyncio.run(finish_on_the_stream_lane(platform))
     assert batch.stored_chunks(tenant_id) == dict.fromkeys(posted, 1)
     assert {row.status for row in batch.documents().values()} == {DocumentStatus.INDEXED}
     assert {(job.status, job.finished_by) for job in batch.jobs()} == {(JobStatus.SUCCEEDED, Lane.STREAM)}

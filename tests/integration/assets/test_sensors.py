@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import dagster as dg
 
@@ -78,11 +80,21 @@ def test_two_runs_at_once_are_enough(batch: Batch) -> None:
 def test_killed_run_does_not_keep_its_bucket(batch: Batch) -> None:
     """A run that is listed as started but holds no lease, and had time to take one, is dead: its bucket is free."""
     run_id = start_run(batch, "bucket_04")
+    unfinished = batch.instance.get_run_records()
     now = datetime.now(UTC)
-    assert partitions_at_work(batch.instance, set(), now=now) == {"bucket_04"}
+    assert partitions_at_work(unfinished, set(), now=now) == {"bucket_04"}
     later = now + timedelta(minutes=3)
-    assert partitions_at_work(batch.instance, set(), now=later) == set()
-    assert partitions_at_work(batch.instance, {owner_of(run_id)}, now=later) == {"bucket_04"}
+    assert partitions_at_work(unfinished, set(), now=later) == set()
+    assert partitions_at_work(unfinished, {owner_of(run_id)}, now=later) == {"bucket_04"}
+
+
+def test_run_in_the_queue_keeps_its_bucket() -> None:
+    """A run that waits for its turn is not dead, however long it waits."""
+    # Dagster makes queued runs only for a code server, so this one is made of the fields that are looked at.
+    run = SimpleNamespace(run_id="r", status=dg.DagsterRunStatus.QUEUED, tags={"dagster/partition": "bucket_04"})
+    now = datetime.now(UTC)
+    record = SimpleNamespace(dagster_run=run, start_time=None, create_timestamp=now - timedelta(hours=1))
+    assert partitions_at_work([cast(dg.RunRecord, record)], set(), now=now) == {"bucket_04"}
 
 
 def finish_on_the_stream_lane(batch: Batch) -> None:
