@@ -10,7 +10,7 @@ from pydantic import Field
 
 from assets.rag import metadata
 from assets.rag.partitions import BUCKET_PARTITIONS, bucket_in
-from assets.rag.steps import Embedding, Writing, chunked, parsed, run_step, take
+from assets.rag.steps import WRITTEN_AT_ONCE, Embedding, Writing, chunked, parsed, run_step, take
 from assets.rag.tables import jobs_table
 from assets.resources import PlatformResource
 
@@ -102,7 +102,7 @@ def embeddings(config: EmbeddingsConfig, platform: PlatformResource, chunks: pl.
 def search_index(platform: PlatformResource, embeddings: pl.DataFrame) -> Stage:
     """Rows in each tenant's Lance table: one commit adds the new and retires the old, so queries are never without."""
     writing = Writing(platform)
-    table = run_step(platform, embeddings.sort("tenant_id"), writing.step)
+    table = run_step(platform, embeddings.sort("tenant_id"), writing.step, slice_jobs=WRITTEN_AT_ONCE)
     return dg.MaterializeResult(value=table, metadata=metadata.of_index(table, writing.outcome))
 
 

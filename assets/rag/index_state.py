@@ -44,13 +44,14 @@ async def _coverage(ingestion: "Ingestion", tenant_id: TenantId, part: pl.DataFr
 
 
 async def longest_tail(platform: PlatformResource, table: pl.DataFrame) -> tuple[int, int]:
-    """Return the unindexed rows of the worst of the run's tables, and how many are as quick to scan as to look up."""
-    from stores.lance.indexes import INDEX_FROM_ROWS
+    """Return the unindexed rows of the run's table that has most beyond its bound, and that bound."""
+    from pipelines.index.maintenance import most_unindexed_rows
 
     async with platform.ingestion() as ingestion:
         tables = [await _table(ingestion, TenantId(tenant_id)) for tenant_id in table["tenant_id"].unique()]
-        tails = [(await found.statistics()).unindexed_rows for found in tables]
-    return max(tails, default=0), INDEX_FROM_ROWS
+        tails = [await found.tail() for found in tables]
+    bounded = [(tail.unindexed_rows, most_unindexed_rows(tail.table_rows)) for tail in tails]
+    return max(bounded, key=lambda rows: rows[0] - rows[1], default=(0, most_unindexed_rows(0)))
 
 
 async def _table(ingestion: "Ingestion", tenant_id: TenantId) -> "ChunkTable":

@@ -12,6 +12,7 @@ import polars as pl
 from assets.rag.counting import CountingEmbedder, WriteOnlyCache
 from assets.rag.tables import chunks_table, elements_table, embeddings_table, index_table, jobs_in, works_in
 from assets.resources import PlatformResource
+from core.log import may_fail
 from pipelines.batch_intake import take_jobs
 from pipelines.ingest import Work, chunk, embed, fetch, parse
 from stores.letterbox import Job
@@ -22,25 +23,29 @@ if TYPE_CHECKING:
     from pipelines.assembly import Ingestion
     from pipelines.index_writer import Outcome
 
-# Jobs of one slice share parsing children, an embedding call sorted by length, and one Lance commit per tenant.
+# Jobs of one slice share parsing children and an embedding call sorted by length.
 _SLICE_JOBS = 128
+# Those written together share a Lance commit per tenant, and a transaction: others want SQLite's one writer as well.
+WRITTEN_AT_ONCE = 32
 
 Step = Callable[["Ingestion", pl.DataFrame], Awaitable[pl.DataFrame]]
 
 
-def run_step(platform: PlatformResource, table: pl.DataFrame, step: Step) -> pl.DataFrame:
+def run_step(
+    platform: PlatformResource, table: pl.DataFrame, step: Step, *, slice_jobs: int = _SLICE_JOBS
+) -> pl.DataFrame:
     """Take `table` through `step` on an event loop of its own, its jobs' leases kept alive."""
     platform.hold(jobs_in(table))
 
     async def run() -> pl.DataFrame:
         async with platform.ingestion() as ingestion:
-            return pl.concat([await step(ingestion, part) for part in _slices(table)])
+            return pl.concat([await step(ingestion, part) for part in _slices(table, slice_jobs)])
 
     return asyncio.run(run())
 
 
-def _slices(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    return table.iter_slices(_SLICE_JOBS) if table.height else iter([table])
+def _slices(table: pl.DataFrame, jobs: int) -> Iterator[pl.DataFrame]:
+    return table.iter_slices(jobs) if table.height else iter([table])
 
 
 async def parsed(ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
@@ -110,4 +115,7 @@ class Writing:
         outcome = await ingestion.writer.commit(works)
         self._platform.put_down([work.job for work in works])
         self._outcomes.append(outcome)
+        for tenant_id in {work.job.tenant_id for work in works}:
+            with may_fail("tidying an index"):
+                await ingestion.writer.tidy(tenant_id)
         return index_table(works)

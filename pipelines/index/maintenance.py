@@ -54,11 +54,15 @@ async def reconcile(table: ChunkTable, living: Living) -> int:
     return await table.delete_revisions(overtaken)
 
 
+def most_unindexed_rows(table_rows: int) -> int:
+    """Return how many rows of a table of this size may be outside the indexes before they are folded in."""
+    return max(_MOST_UNINDEXED_ROWS, int(table_rows * _MOST_UNINDEXED_SHARE))
+
+
 async def is_untidy(table: ChunkTable) -> bool:
     """Whether the indexes' tail has grown long enough to slow searches. Needs no lease."""
     tail = await table.tail()
-    most_rows = max(_MOST_UNINDEXED_ROWS, int(tail.table_rows * _MOST_UNINDEXED_SHARE))
-    return tail.fragments > _MOST_FRAGMENTS or tail.unindexed_rows > most_rows
+    return tail.fragments > _MOST_FRAGMENTS or tail.unindexed_rows > most_unindexed_rows(tail.table_rows)
 
 
 async def tidy(table: ChunkTable, *, retain: timedelta) -> bool:
