@@ -56,6 +56,9 @@ class RunningSystem:
             "CODEXOS_HOME": str(self.home),
             "CODEXOS_HTTP_PORT": str(self.http_port),
             "CODEXOS_DAGSTER_PORT": str(self.dagster_port),
+            # Empty rather than absent: a developer's .env must not point the tests at a database in use.
+            "CODEXOS_DATABASE_URL": "",
+            "CODEXOS_REDIS_URL": "",
             "DEMO": "0",
         }
 
