@@ -1,15 +1,16 @@
 """What the batch lane asks of the stores: documents posted again, who is at work, what an index should hold."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from core.clock import FrozenClock
-from core.ids import DocumentId, TenantId
+from core.ids import DocumentId, JobId, TenantId
 from stores.buckets import bucket_of
 from stores.documents import Documents
 from stores.letterbox import Job, Letterbox
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobStatus, Lane
-from tests.integration.stores.conftest import LEASE, add_document
+from tests.integration.stores.conftest import LEASE, SWEEP_AFTER, add_document
 
 
 async def change(database: Database, document_id: DocumentId, **values: object) -> None:
@@ -86,6 +87,39 @@ async def test_owners_at_work_are_those_whose_lease_lasts(
     assert await letterbox.owners_at_work() == {"two"}
     clock.advance(LEASE + timedelta(seconds=1))
     assert await letterbox.owners_at_work() == set()
+
+
+async def test_many_leases_are_renewed_but_not_those_taken_over(
+    database: Database, letterbox: Letterbox, tenant_id: TenantId, clock: FrozenClock
+) -> None:
+    """Of thousands of jobs renewed together, exactly those still ours are prolonged and told."""
+    for _ in range(5):
+        await indexed(database, tenant_id, clock)
+    await letterbox.post_reindex(bucket_of(tenant_id))
+    jobs = await letterbox.claim("one", Lane.BATCH, limit=5)
+    # Two are taken over: their fences move on. Thousands more never were ours.
+    lost = [replace(job, fence=job.fence - 1) for job in jobs[:2]]
+    strangers = [replace(jobs[0], id=JobId(f"stranger-{number}")) for number in range(2_500)]
+    clock.advance(LEASE / 2)
+    assert await letterbox.renew([*lost, *strangers, *jobs[2:]], {}) == jobs[2:]
+    clock.advance(LEASE / 2 + timedelta(seconds=1))
+    taken = await letterbox.claim("two", Lane.BATCH, limit=5)
+    assert {job.id for job in taken} == {job.id for job in jobs[:2]}
+
+
+async def test_lane_takes_its_own_work_first(
+    database: Database, letterbox: Letterbox, tenant_id: TenantId, clock: FrozenClock
+) -> None:
+    """A fresh document goes before overdue jobs of the other lane, however many there are."""
+    for _ in range(3):
+        await indexed(database, tenant_id, clock)
+    await letterbox.post_reindex(bucket_of(tenant_id))
+    clock.advance(SWEEP_AFTER * 2)
+    fresh = await add_document(database, tenant_id, clock)
+    async with database.transaction() as session:
+        letterbox.post(session, tenant_id=tenant_id, kind=JobKind.INGEST, document_id=fresh, revision=1)
+    claimed = await letterbox.claim("stream", Lane.STREAM, limit=2)
+    assert [job.lane for job in claimed] == [Lane.STREAM, Lane.BATCH]
 
 
 async def test_living_documents_are_told_with_the_revision_that_answers(
