@@ -89,6 +89,7 @@ class Zygote:
             jail_commands.send(self._control, Command(name=FORK, number=number), theirs.fileno())
         except (OSError, ZygoteGone) as error:
             ours.close()
+            self._lose()  # before the listener notices: the next try must not meet this one again
             raise ZygoteGone from error
         finally:
             theirs.close()
