@@ -50,18 +50,23 @@ async def maintain_all(
     async with platform.ingestion() as ingestion:
         for tenant_id in await ingestion.documents.tenants():
             try:
-                reports[tenant_id] = await _maintain(ingestion, tenant_id, retain)
+                report = await _maintain(ingestion, tenant_id, retain)
             except Exception:  # the others' tables are no worse for it
                 log.exception("maintenance.failed", tenant=tenant_id)
                 failed.append(tenant_id)
+                continue
+            if report is not None:
+                reports[tenant_id] = report
     return reports, failed
 
 
-async def _maintain(ingestion: "Ingestion", tenant_id: TenantId, retain: timedelta) -> "MaintenanceReport":
+async def _maintain(ingestion: "Ingestion", tenant_id: TenantId, retain: timedelta) -> "MaintenanceReport | None":
     from pipelines.index.maintenance import maintain
 
     embedder = ingestion.embedder
-    table = await ingestion.lance.open_table(tenant_id, embedder.space, embedder.dimensions)
+    table = await ingestion.lance.find_table(tenant_id, embedder.space, embedder.dimensions)
+    if table is None:  # nothing was ever indexed for this tenant
+        return None
     async with ingestion.leases.hold(f"lance:{table.name}", new_id()):
         return await maintain(table, partial(ingestion.documents.living, tenant_id), retain=retain)
 

@@ -30,7 +30,7 @@ class DocumentsConfig(dg.Config):
         description="`pending` takes what waits in the letterbox; `all` first posts every indexed document again.",
     )
     max_jobs: int = Field(
-        default=2_000, ge=1, description="Most jobs one run takes; the sweep sensor starts a run for the rest."
+        default=1_000, ge=1, description="Most jobs one run takes; the sweep sensor starts a run for the rest."
     )
     max_bytes: int = Field(default=64 * 2**20, ge=1, description="A run takes no further jobs beyond this many bytes.")
 

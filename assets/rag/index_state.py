@@ -32,7 +32,8 @@ async def _coverage(ingestion: "Ingestion", tenant_id: TenantId, part: pl.DataFr
         for document_id, revision, count in part.select("document_id", "revision", "chunks").iter_rows()
     }
     held: dict[DocumentId, dict[int, int]] = {}
-    for stored in await (await _table(ingestion, tenant_id)).stored_documents():
+    table = await _table(ingestion, tenant_id)
+    for stored in [] if table is None else await table.stored_documents():
         held.setdefault(stored.document_id, {})[stored.revision] = stored.chunks
     answering = await ingestion.documents.visible(tenant_id, [document_id for document_id, _ in planned])
     return [
@@ -49,10 +50,10 @@ async def longest_tail(platform: PlatformResource, table: pl.DataFrame) -> tuple
 
     async with platform.ingestion() as ingestion:
         tables = [await _table(ingestion, TenantId(tenant_id)) for tenant_id in table["tenant_id"].unique()]
-        tails = [await found.tail() for found in tables]
+        tails = [await found.tail() for found in tables if found is not None]
     bounded = [(tail.unindexed_rows, most_unindexed_rows(tail.table_rows)) for tail in tails]
     return max(bounded, key=lambda rows: rows[0] - rows[1], default=(0, most_unindexed_rows(0)))
 
 
-async def _table(ingestion: "Ingestion", tenant_id: TenantId) -> "ChunkTable":
-    return await ingestion.lance.open_table(tenant_id, ingestion.embedder.space, ingestion.embedder.dimensions)
+async def _table(ingestion: "Ingestion", tenant_id: TenantId) -> "ChunkTable | None":
+    return await ingestion.lance.find_table(tenant_id, ingestion.embedder.space, ingestion.embedder.dimensions)
