@@ -5,6 +5,7 @@ next, because ids derive from content and the same commit applied twice is one.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,8 @@ from pipelines.index.rows import rows_of
 from pipelines.ingest import Work
 from stores.documents import Documents
 from stores.lance import ChunkTable, LanceStore
-from stores.leases import Leases
+from stores.lance.schema import table_name
+from stores.leases import Lease, Leases
 from stores.letterbox import Job, Letterbox
 from stores.outbox import Outbox
 from stores.sql.engine import Database, Session
@@ -79,11 +81,14 @@ class IndexWriter:
 
     async def tidy(self, tenant_id: TenantId) -> bool:
         """Fold a long index tail in, under the table's lease; whether there was one."""
-        table = await self.lance.open_table(tenant_id, self.embedder.space, self.embedder.dimensions)
-        if not await is_untidy(table):
+        table = await self.lance.find_table(tenant_id, self.embedder.space, self.embedder.dimensions)
+        if table is None or not await is_untidy(table):
             return False
-        async with self.leases.hold(f"lance:{table.name}", new_id()):
+        async with self._lease(tenant_id):
             return await tidy(table, retain=_KEPT_VERSIONS)
+
+    def _lease(self, tenant_id: TenantId) -> AbstractAsyncContextManager[Lease]:
+        return self.leases.hold(f"lance:{table_name(tenant_id, self.embedder.space)}", new_id())
 
     async def _write_or_fail(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
         try:
@@ -99,8 +104,8 @@ class IndexWriter:
         return total
 
     async def _write(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
-        table = await self.lance.open_table(tenant_id, self.embedder.space, self.embedder.dimensions)
-        async with self.leases.hold(f"lance:{table.name}", new_id()) as lease:
+        async with self._lease(tenant_id) as lease:
+            table = await self.lance.open_table(tenant_id, self.embedder.space, self.embedder.dimensions)
             ours = {job.id for job in await self.letterbox.renew([work.job for work in batch], {})}
             kept = [work for work in batch if work.job.id in ours]
             self.leases.confirm(lease, _WRITE_TIME)

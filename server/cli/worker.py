@@ -27,7 +27,8 @@ async def _work(settings: Settings) -> None:
     owner = f"{socket.gethostname()}:{os.getpid()}"
     redis = connect(settings.redis_connection)
     async with open_ingestion(settings, Lane.STREAM, SystemClock()) as ingestion:
-        await ingestion.tools.parser.warm()
+        # Beside the lane: a job that comes first waits for the parsers, a deletion need not.
+        warming = asyncio.create_task(ingestion.tools.parser.warm())
         lane = IngestLane(
             tools=ingestion.tools,
             writer=ingestion.writer,
@@ -40,5 +41,6 @@ async def _work(settings: Settings) -> None:
         log.get_logger().info("worker.ready", owner=owner)
         await lane.run(stop)
         heart.cancel()
+        warming.cancel()
     # A thread may still be embedding a batch that was put back; waiting for it would only delay the end.
     os._exit(0)

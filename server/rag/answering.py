@@ -6,6 +6,7 @@ from typing import Any
 
 from core.ids import DocumentId, TenantId
 from pipelines.document import Hit
+from pipelines.retrieval.filters import compile_filters
 from pipelines.retrieval.query import QueryRequest as Question
 from pipelines.retrieval.query import SearchMode, search
 from server.auth.principal import Principal
@@ -48,7 +49,11 @@ class Answering:
             return await self.documents.visible(owner.tenant_id, document_ids)
 
         table = await self._table(owner.tenant_id)
-        hits = await search(table, await self.embedder.ready(), question, visible)
+        if table is None:  # nothing was ever indexed for this tenant; wrong filters are wrong all the same
+            compile_filters(request.filters)
+            hits: list[Hit] = []
+        else:
+            hits = await search(table, await self.embedder.ready(), question, visible)
         results = [_explained(hit) if request.explain else _result(hit) for hit in hits]
         return QueryAnswer(results=results, total=len(results), query_time=round(time.perf_counter() - began, 4))
 
@@ -58,14 +63,17 @@ class Answering:
         items: list[ChunkView] = []
         if query.skip < total:
             table = await self._table(owner.tenant_id)
-            found = await table.document_chunks(DocumentId(document.document_id), skip=query.skip, limit=query.limit)
-            items = [_chunk(row) for row in found.to_pylist()]
+            if table is not None:
+                found = await table.document_chunks(
+                    DocumentId(document.document_id), skip=query.skip, limit=query.limit
+                )
+                items = [_chunk(row) for row in found.to_pylist()]
         has_more = query.skip + len(items) < total
         return ChunkPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=has_more)
 
-    async def _table(self, tenant_id: TenantId) -> ChunkTable:
+    async def _table(self, tenant_id: TenantId) -> ChunkTable | None:
         embedder = await self.embedder.ready()
-        return await self.lance.open_table(tenant_id, embedder.space, embedder.dimensions)
+        return await self.lance.find_table(tenant_id, embedder.space, embedder.dimensions)
 
 
 def _result(hit: Hit) -> QueryResult:

@@ -13,7 +13,13 @@ Result = TypeVar("Result")
 
 _PAUSES_SECONDS = (0.0, 0.05, 0.2, 0.5, 1.0)
 # Lance gives every failure the same exception class; its words are what there is to tell them apart.
-_CONFLICTS = ("Retryable commit conflict", "Too many concurrent writers", "Commit conflict")
+_CONFLICTS = (
+    "Retryable commit conflict",
+    "Too many concurrent writers",
+    "Commit conflict",
+    # Two processes made the table at the same moment, and the second's took the place of the first's.
+    "incompatible with concurrent transaction",
+)
 
 
 async def retried(table: LanceTable, write: Callable[[], Awaitable[Result]]) -> Result:

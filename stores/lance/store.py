@@ -47,12 +47,27 @@ class LanceStore:
         self._opening = asyncio.Lock()
 
     async def open_table(self, tenant_id: TenantId, space: str, dimensions: int) -> ChunkTable:
-        """Return the tenant's table of this embedding space, ready to be written to and searched."""
+        """Return the tenant's table of this embedding space, made if there is none.
+
+        For holders of the table's lease: Lance lets the second of two makers replace what the first has made, rows
+        and all. Whoever only reads asks for `find_table`.
+        """
+        table = await self._table(tenant_id, space, dimensions, make=True)
+        assert table is not None
+        return table
+
+    async def find_table(self, tenant_id: TenantId, space: str, dimensions: int) -> ChunkTable | None:
+        """Return the tenant's table of this embedding space, or None if nothing was ever written to it."""
+        return await self._table(tenant_id, space, dimensions, make=False)
+
+    async def _table(self, tenant_id: TenantId, space: str, dimensions: int, *, make: bool) -> ChunkTable | None:
         name = table_name(tenant_id, space)
         table = self._tables.get(name)
         if table is None:
             async with self._opening:
-                table = self._tables.get(name) or await self._open(name, dimensions)
+                table = self._tables.get(name) or await self._open(name, dimensions, make=make)
+                if table is None:
+                    return None
                 self._tables[name] = table
         self._tables.move_to_end(name)
         if len(self._tables) > self._open_tables:
@@ -61,7 +76,7 @@ class LanceStore:
             raise ValueError(f"Table {name} holds vectors of {table.dimensions} dimensions, not {dimensions}.")
         return table
 
-    async def _open(self, name: str, dimensions: int) -> ChunkTable:
+    async def _open(self, name: str, dimensions: int, *, make: bool) -> ChunkTable | None:
         if self._connection is None:
             self._connection = await lancedb.connect_async(
                 self._path, read_consistency_interval=timedelta(0), session=self._session
@@ -69,6 +84,8 @@ class LanceStore:
         try:
             opened = await self._connection.open_table(name)
         except ValueError:  # Lance's word for "not found"
+            if not make:
+                return None
             opened = await self._create(self._connection, name, dimensions)
         await ensure_indexes(opened)
         found = (await opened.schema()).field("vector").type.list_size
