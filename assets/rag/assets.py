@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from functools import wraps
+from time import perf_counter
+from typing import Any, Literal
 
 import dagster as dg
 import polars as pl
@@ -52,7 +54,18 @@ def _stage(*kinds: str, pool: str | None = None) -> Callable[[Callable[..., Stag
         io_manager_key="stage_tables",
         pool=pool,
     )
-    return decorate
+    return lambda body: decorate(_timed(body))
+
+
+def _timed(body: Callable[..., Stage]) -> Callable[..., Stage]:
+    @wraps(body)
+    def timed(*args: Any, **kwargs: Any) -> Stage:
+        began = perf_counter()
+        done = body(*args, **kwargs)
+        seconds = round(perf_counter() - began, 3)
+        return dg.MaterializeResult(value=done.value, metadata={**(done.metadata or {}), "seconds": seconds})
+
+    return timed
 
 
 @_stage("polars", "sql")

@@ -38,6 +38,7 @@ def test_materialisations_say_what_was_done(batch: Batch) -> None:
     for metadata in said.values():
         assert "data:image/svg+xml;base64," in metadata["plot"]
         assert metadata["dagster/row_count"] == 6
+        assert metadata["seconds"] > 0
         assert metadata["dagster/column_schema"].columns
 
 
