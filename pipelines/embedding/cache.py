@@ -17,6 +17,7 @@ from pipelines.embedding.cache_sqlite import SqliteVectorCache
 __all__ = ["CachedEmbedder", "MemoryVectorCache", "SqliteVectorCache", "VectorCache", "content_key", "embed_reusing"]
 
 Vector = NDArray[np.float32]
+_LENGTH_TOLERANCE = 1e-3
 
 
 class VectorCache(Protocol):
@@ -51,17 +52,22 @@ def embed_reusing(embedder: Embedder, cache: VectorCache, tenant_id: TenantId, t
     keys = [content_key(tenant_id, embedder.space, text) for text in texts]
     known: dict[bytes, Vector] = {}
     with may_fail("reading the vector cache"):
-        known = {key: vector for key, vector in cache.get_many(keys).items() if vector.shape == (embedder.dimensions,)}
+        known = {key: vector for key, vector in cache.get_many(keys).items() if _is_sound(vector, embedder)}
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
         computed = dict(zip(missing, embedder.embed(list(missing.values())), strict=True))
         with may_fail("writing the vector cache"):
-            cache.put_many(computed)
+            cache.put_many({key: vector for key, vector in computed.items() if _is_sound(vector, embedder)})
         known.update(computed)
     vectors = np.empty((len(keys), embedder.dimensions), np.float32)
     for row, key in enumerate(keys):
         vectors[row] = known[key]
     return vectors
+
+
+def _is_sound(vector: Vector, embedder: Embedder) -> bool:
+    # What a broken embedder made must not be remembered: whoever repairs it would get the same again.
+    return vector.shape == (embedder.dimensions,) and abs(float(np.linalg.norm(vector)) - 1) < _LENGTH_TOLERANCE
 
 
 class MemoryVectorCache:
