@@ -90,12 +90,16 @@ def _told_to_stop() -> Iterator[int]:
     os.set_blocking(tell, False)
 
     def on_signal(_number: int, _frame: object) -> None:
-        os.write(tell, b"!")
+        pass  # the descriptor below tells
 
+    # Written to by the C handler at once. A Python handler waits for the interpreter, which a signal that arrives just
+    # before the wait for these descriptors begins would never wake.
+    wakeup = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield told
     finally:
+        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(told)
