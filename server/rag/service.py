@@ -26,7 +26,7 @@ from stores.blobs import BlobStore
 from stores.letterbox import OPEN, Letterbox
 from stores.outbox import Outbox
 from stores.redis import Bell
-from stores.sql.engine import Database
+from stores.sql.engine import Database, Session
 from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobStatus
 
 _REPROCESSABLE = (DocumentStatus.INDEXED, DocumentStatus.FAILED)
@@ -72,14 +72,18 @@ class DocumentService:
                 size_bytes=len(content),
                 now=self.clock.now(),
             )
-            job_id = self.letterbox.post(
-                session,
-                tenant_id=owner.tenant_id,
-                kind=JobKind.INGEST,
-                document_id=DocumentId(row.id),
-                revision=row.revision,
-            )
+            accepted = self._promise(session, owner, row)
         await self.bell.ring()
+        return accepted
+
+    def _promise(self, session: Session, owner: Principal, row: DocumentRow) -> IngestAccepted:
+        job_id = self.letterbox.post(
+            session,
+            tenant_id=owner.tenant_id,
+            kind=JobKind.INGEST,
+            document_id=DocumentId(row.id),
+            revision=row.revision,
+        )
         return IngestAccepted(document_id=row.id, revision=row.revision, job_id=job_id, status="queued")
 
     async def _new_or_revised(self, documents: DocumentRepository, request: IngestRequest) -> DocumentRow:
@@ -183,15 +187,9 @@ class DocumentService:
             row.status = DocumentStatus.QUEUED
             row.error_code = row.error_message = None
             row.updated_at = self.clock.now()
-            job_id = self.letterbox.post(
-                session,
-                tenant_id=owner.tenant_id,
-                kind=JobKind.INGEST,
-                document_id=DocumentId(row.id),
-                revision=row.revision,
-            )
+            accepted = self._promise(session, owner, row)
         await self.bell.ring()
-        return IngestAccepted(document_id=row.id, revision=row.revision, job_id=job_id, status="queued")
+        return accepted
 
     async def job(self, owner: Principal, job_id: str) -> JobView:
         found = None
