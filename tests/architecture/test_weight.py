@@ -7,7 +7,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-HEAVY = ("unstructured", "spacy", "dagster", "great_expectations", "polars", "matplotlib", "onnx")
+HEAVY = ("unstructured", "spacy", "dagster", "great_expectations", "polars", "onnx")
 REPORT = "import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules)))"
 
 
