@@ -9,6 +9,8 @@ import uuid_utils
 
 TenantId = NewType("TenantId", str)
 ApiKeyId = NewType("ApiKeyId", str)
+UserId = NewType("UserId", str)
+SessionId = NewType("SessionId", str)
 DocumentId = NewType("DocumentId", str)
 ChunkId = NewType("ChunkId", str)
 JobId = NewType("JobId", str)

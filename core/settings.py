@@ -42,6 +42,20 @@ class Settings(BaseSettings):
         None,
         description="SQLAlchemy URL, e.g. postgresql+asyncpg://user:password@host/name; empty is SQLite.",
     )
+    root_key_file: Path | None = Field(
+        None,
+        description="File with 32 bytes in hex that seal all secrets; empty is root-key in the data folder.",
+    )
+    rate_limit_authenticated_per_minute: int = Field(
+        100, ge=1, le=1_000_000_000, description="Requests a minute for each key or user in a tenant."
+    )
+    rate_limit_unauthenticated_per_minute: int = Field(
+        20, ge=1, le=1_000_000_000, description="Requests a minute for each address without a valid credential."
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed; 0 believes none."
+    )
+    public_url: str = Field("http://localhost:8000", description="Address clients use; the issuer of access tokens.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     embedder: str = Field("local", description="Which embedder makes vectors; `local` needs no network.")
     embedder_threads: int = Field(2, ge=1, le=64, description="CPU threads one embedding call may use.")
@@ -68,7 +82,7 @@ class Settings(BaseSettings):
         description="A job waiting longer than this is swept up by the batch lane.",
     )
 
-    @field_validator("redis_url", "database_url", mode="before")
+    @field_validator("redis_url", "database_url", "root_key_file", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
@@ -78,6 +92,10 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         # LanceDB's async API takes a relative URI that starts with "db" for a cloud address.
         return value.expanduser().absolute()
+
+    @property
+    def root_key_path(self) -> Path:
+        return self.root_key_file or self.home / "root-key"
 
     @property
     def sql_url(self) -> str:

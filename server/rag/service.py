@@ -73,7 +73,7 @@ class DocumentService:
                 now=self.clock.now(),
             )
             accepted = self._promise(session, owner, row)
-        await self.bell.ring()
+        await self.database.when_committed(self.bell.ring)
         return accepted
 
     def _promise(self, session: Session, owner: Principal, row: DocumentRow) -> IngestAccepted:
@@ -171,7 +171,7 @@ class DocumentService:
             )
             payload = {"document_id": row.id, "revision": row.revision, "job_id": job_id}
             self.outbox.append(session, owner.tenant_id, EventType.RAG_DOCUMENT_DELETED, payload)
-        await self.bell.ring()
+        await self.database.when_committed(self.bell.ring)
         return DocumentDeleted(document_id=row.id, job_id=job_id)
 
     async def reprocess(self, owner: Principal, document_id: str) -> IngestAccepted:
@@ -188,7 +188,7 @@ class DocumentService:
             row.error_code = row.error_message = None
             row.updated_at = self.clock.now()
             accepted = self._promise(session, owner, row)
-        await self.bell.ring()
+        await self.database.when_committed(self.bell.ring)
         return accepted
 
     async def job(self, owner: Principal, job_id: str) -> JobView:

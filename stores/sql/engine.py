@@ -9,6 +9,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from core.errors import ServiceUnavailable
+from stores.sql.unit_of_work import AfterCommit, UnitOfWork, current
 
 # What a transaction is handed around as, by floors that speak no SQL themselves.
 Session = AsyncSession
@@ -46,7 +47,10 @@ def _answering() -> Iterator[None]:
 
 
 class Database:
-    """A pool of connections. `transaction` writes and commits at its end; `reading` never writes."""
+    """A pool of connections. `transaction` writes and commits at its end; `reading` never writes.
+
+    Inside `unit_of_work` both join its one transaction, which commits when the unit says so.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = make_url(url)
@@ -60,22 +64,58 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
+        """Yield a unit that this task's transactions join. It is undone unless it is committed inside the block."""
+        work = UnitOfWork(self._sessions)
+        before = current.set(work)
+        try:
+            with _answering():
+                yield work
+        finally:
+            current.reset(before)
+            if work.is_open:
+                await work.roll_back()
+
+    @asynccontextmanager
+    async def transaction(self, *, independent: bool = False) -> AsyncIterator[AsyncSession]:
         """Yield a session whose work is committed at the end of the block, or undone if the block raises.
 
+        `independent` commits by itself even inside a unit of work: for what must stay when the request fails.
+        It has to come before the unit's own writes: on SQLite it would wait for them, and they for it.
         Raises ServiceUnavailable while the database does not answer.
         """
+        work = _open_unit()
+        if independent and work is not None and work.has_begun:
+            raise RuntimeError("an independent transaction comes before what the unit of work writes")
+        work = None if independent else work
         with _answering():
+            if work is not None:
+                async with work.joined() as session:
+                    yield session
+                return
             async with self._sessions() as session, session.begin():
                 yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Yield a session for queries only; on SQLite it takes no write lock. Raises ServiceUnavailable."""
+        work = _open_unit()
         with _answering():
+            if work is not None and work.has_begun:  # what this unit has written is there for it to read
+                async with work.joined() as session:
+                    yield session
+                return
             async with self._sessions() as session:
                 await session.connection(execution_options={"read_only": True})
                 yield session
+
+    async def when_committed(self, callback: AfterCommit) -> None:
+        """Call `callback` once what was written is true: at once, or after the commit of the unit of work."""
+        work = _open_unit()
+        if work is not None:
+            work.after_commit(callback)
+        else:
+            await callback()
 
     async def ping(self) -> None:
         """Raise ServiceUnavailable unless the database answers."""
@@ -84,3 +124,8 @@ class Database:
 
     async def dispose(self) -> None:
         await self.engine.dispose()
+
+
+def _open_unit() -> UnitOfWork | None:
+    work = current.get()
+    return work if work is not None and work.is_open else None

@@ -1,23 +1,48 @@
 """Tables, one file per noun. Importing this package knows them all (Alembic needs that)."""
 
+from stores.sql.models.audit import AuditEventRow, AuditHeadRow
 from stores.sql.models.base import Base
 from stores.sql.models.document import DocumentRevisionRow, DocumentRow, DocumentStatus
+from stores.sql.models.idempotency import IdempotencyRow
 from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
 from stores.sql.models.outbox import OutboxRow
 from stores.sql.models.tenant import ApiKeyRow, TenantRow
+from stores.sql.models.user import (
+    MembershipRow,
+    RecoveryCodeRow,
+    RefreshTokenRow,
+    RevokedTokenRow,
+    Role,
+    SessionRow,
+    SigningKeyRow,
+    TotpDeviceRow,
+    UserRow,
+)
 
 __all__ = [
     "ApiKeyRow",
+    "AuditEventRow",
+    "AuditHeadRow",
     "Base",
     "DocumentRevisionRow",
     "DocumentRow",
     "DocumentStatus",
+    "IdempotencyRow",
     "JobKind",
     "JobRow",
     "JobStatus",
     "Lane",
     "LeaseRow",
+    "MembershipRow",
     "OutboxRow",
+    "RecoveryCodeRow",
+    "RefreshTokenRow",
+    "RevokedTokenRow",
+    "Role",
+    "SessionRow",
+    "SigningKeyRow",
     "TenantRow",
+    "TotpDeviceRow",
+    "UserRow",
 ]
