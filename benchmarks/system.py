@@ -15,7 +15,7 @@ from typing import BinaryIO
 import httpx
 
 from core.clock import SystemClock
-from server.auth.service import AuthService, ensure_development_key
+from server.auth.api_keys.service import ApiKeys, ensure_development_key
 from stores.embedded_redis import running
 from stores.sql.engine import Database
 from stores.sql.migrations.run import upgrade
@@ -51,7 +51,8 @@ async def installation(**environment: str) -> AsyncIterator[Installation]:
         await upgrade(sql_url)
         database = Database(sql_url)
         key = await ensure_development_key(database, SystemClock(), kept=None)
-        principal = await AuthService(database, SystemClock()).authenticate(key)
+        principal = await ApiKeys(database, SystemClock()).find(key)
+        assert principal is not None
         await database.dispose()
         yield Installation(
             home=home,

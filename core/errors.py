@@ -62,6 +62,46 @@ class Conflict(ApiError):
     status, code = 409, "CONFLICT"
 
 
+class PreconditionFailed(ApiError):
+    """If-Match names a version that is no longer the current one: read the resource again, then decide."""
+
+    status, code = 412, "CONFLICT"
+
+
+class IdempotencyInProgress(ApiError):
+    """The first request with this Idempotency-Key is still being worked on."""
+
+    status, code = 409, "IDEMPOTENCY_IN_PROGRESS"
+
+
+class IdempotencyKeyReused(ApiError):
+    """The Idempotency-Key was used for another request: a key stands for one request and its retries."""
+
+    status, code = 422, "IDEMPOTENCY_KEY_REUSED"
+
+
+class RateLimitExceeded(ApiError):
+    """Too many requests; Retry-After says when the next one is welcome."""
+
+    status, code = 429, "RATE_LIMIT_EXCEEDED"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class MfaRequired(ApiError):
+    """A second factor is needed: send the code of the authenticator application."""
+
+    status, code = 401, "MFA_REQUIRED"
+
+
+class MfaInvalid(ApiError):
+    """The code of the second factor is wrong, too old, or was used before."""
+
+    status, code = 401, "MFA_INVALID"
+
+
 class PayloadTooLarge(ApiError):
     """The body is longer than the route accepts."""
 

@@ -12,8 +12,12 @@ from sanic.response import HTTPResponse
 from core.errors import (
     ApiError,
     AuthenticationFailed,
+    IdempotencyInProgress,
     IngestFailed,
+    MfaInvalid,
+    MfaRequired,
     PayloadTooLarge,
+    RateLimitExceeded,
     ServiceUnavailable,
     ValidationFailed,
 )
@@ -77,13 +81,17 @@ class EnvelopeErrorHandler(ErrorHandler):
     """Replaces the framework's error pages, for all exceptions and at every stage of a request."""
 
     def response(self, request: Request, exception: BaseException) -> HTTPResponse:
-        error = as_api_error(request, exception)
-        return HTTPResponse(
-            body=envelope(error, request_id_of(request)),
-            status=error.status,
-            headers=_headers(error, exception),
-            content_type="application/json",
-        )
+        return error_response(request, as_api_error(request, exception), exception)
+
+
+def error_response(request: Request, error: ApiError, exception: BaseException | None = None) -> HTTPResponse:
+    """Return the answer that tells of `error`; `exception` is the framework's, where it was one."""
+    return HTTPResponse(
+        body=envelope(error, request_id_of(request)),
+        status=error.status,
+        headers=_headers(error, exception),
+        content_type="application/json",
+    )
 
 
 def envelope(error: ApiError, request_id: str) -> bytes:
@@ -137,10 +145,14 @@ def _too_large(request: Request) -> ApiError:
     return HeadersTooLarge("The request headers are longer than the server reads.")
 
 
-def _headers(error: ApiError, exception: BaseException) -> dict[str, str]:
+def _headers(error: ApiError, exception: BaseException | None) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed) and isinstance(exception, exceptions.SanicException):
         return {"allow": str(exception.headers.get("Allow", ""))}
-    if isinstance(error, AuthenticationFailed):
+    if isinstance(error, RateLimitExceeded):
+        return {"retry-after": str(error.retry_after_seconds)}
+    if isinstance(error, IdempotencyInProgress):
+        return {"retry-after": "1"}
+    if isinstance(error, AuthenticationFailed | MfaRequired | MfaInvalid):
         return {"www-authenticate": "Bearer"}
     if isinstance(error, ServiceUnavailable):
         return {"retry-after": "1"}

@@ -17,7 +17,8 @@ from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding import open_embedder
-from server.auth.service import AuthService
+from server.auth.api_keys.service import ApiKeys
+from server.auth.authentication import Authentication
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.rag.answering import Answering
@@ -25,21 +26,31 @@ from server.rag.query_embedder import QueryEmbedder
 from server.rag.service import DocumentService
 from stores.blobs import BlobStore
 from stores.documents import Documents
+from stores.idempotency import IdempotencyRecords
 from stores.lance import LanceStore
 from stores.letterbox import Letterbox
 from stores.outbox import Outbox
 from stores.redis import HEARTBEAT_KEY, Bell, connect
 from stores.sql.engine import Database
+from vault.envelope import Envelope
+from vault.open import open_envelope
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+# A process that is killed leaves its keys claimed for this long; one that lives renews them.
+_IDEMPOTENCY_LEASE = timedelta(seconds=10)
+_IDEMPOTENCY_KEPT_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the hall and the handlers reach through `request.app.ctx.parts`."""
 
-    auth: AuthService
+    database: Database
+    envelope: Envelope
+    authentication: Authentication
+    idempotency: IdempotencyRecords
     documents: DocumentService
     answering: Answering
     health: HealthService
@@ -70,7 +81,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     async with httpx.AsyncClient(trust_env=False) as http:
         try:
             yield Parts(
-                auth=AuthService(database, clock),
+                database=database,
+                envelope=open_envelope(settings),
+                authentication=Authentication(ApiKeys(database, clock)),
+                idempotency=IdempotencyRecords(
+                    database, clock, lease=_IDEMPOTENCY_LEASE, kept_for=_IDEMPOTENCY_KEPT_FOR
+                ),
                 documents=documents,
                 answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),
                 health=HealthService(_checks(settings, database, redis, embedder, http)),

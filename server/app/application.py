@@ -16,6 +16,7 @@ from server.middleware import request_id
 from server.middleware.authenticate import Authenticator
 from server.middleware.body import BodyReader
 from server.middleware.endpoint import Hall, endpoint
+from server.middleware.idempotency import Effects
 from server.openapi.document import document
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
@@ -82,7 +83,9 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
         parts = await opened.enter_async_context((open_parts or _default_parts())(settings))
         app.ctx.parts = parts
         app.ctx.hall = Hall(
-            authenticate=Authenticator(parts.auth), bodies=BodyReader(max_bytes=settings.max_upload_bytes)
+            authenticate=Authenticator(parts.authentication),
+            bodies=BodyReader(max_bytes=settings.max_upload_bytes),
+            effects=Effects(parts.database, parts.idempotency, parts.envelope),
         )
 
     async def stop_waiting(app: App) -> None:

@@ -1,1 +1,1 @@
-"""Who is asking: tenants, keys, and the scopes a handler can demand."""
+"""Who is asking and what they may do: keys, sessions, second factors, tenants and their members."""

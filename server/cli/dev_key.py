@@ -10,7 +10,7 @@ from core.settings import Settings
 
 async def ensure(settings: Settings) -> str:
     """Make the development tenant and its key unless the file holds one that works; return the key."""
-    from server.auth.service import ensure_development_key
+    from server.auth.api_keys.service import ensure_development_key
     from stores.sql.engine import Database
 
     file = settings.dev_api_key_file

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 health = Operations("health")
 
 
-@health.operation("GET", "/health", answers={200: Health})
+@health.operation("GET", "/health", answers={200: Health}, limited=False)
 async def get_health(request: Request) -> HTTPResponse:
     """Say that this process answers."""
     return answered(Health())
 
 
-@health.operation("GET", "/ready", answers={200: Readiness, 503: Readiness})
+@health.operation("GET", "/ready", answers={200: Readiness, 503: Readiness}, limited=False)
 async def get_readiness(request: Request) -> HTTPResponse:
     """Say whether every part serves: 200 if all do, 503 and which does not otherwise."""
     service: HealthService = request.app.ctx.parts.health

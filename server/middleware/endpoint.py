@@ -1,12 +1,13 @@
-"""The way from the door to a handler: who is asking, then what they ask, then the room. Derived from the registry.
+"""The way from the door to a handler, read off the registry: who asks, may they, what do they ask, was it done before.
 
-The order is deliberate: a body is read only for somebody who may send it, and rate limits and idempotency stand
-between the two.
+The order is deliberate: a body is read only for somebody who may send it, and only what was understood is compared
+with what was asked before.
 """
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,8 +15,10 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from core.errors import ValidationFailed
-from server.middleware.authenticate import Authenticator
+from server.auth.principal import Principal
+from server.middleware.authenticate import Authenticator, permit
 from server.middleware.body import BodyReader
+from server.middleware.idempotency import Effects
 from server.middleware.violations import violations_of
 from server.openapi.models import QueryString
 from server.openapi.registry import Operation
@@ -27,6 +30,15 @@ class Hall:
 
     authenticate: Authenticator
     bodies: BodyReader
+    effects: Effects
+
+    async def admit(self, request: Request, operation: Operation) -> Principal | None:
+        """Return who asks, None where anybody may. Raises the ApiErrors of those who may not."""
+        if operation.requires is None:
+            return None
+        principal = await self.authenticate(request)
+        permit(principal, operation.requires)
+        return principal
 
 
 def endpoint(
@@ -36,14 +48,17 @@ def endpoint(
 
     async def handle(request: Request, **path: str) -> HTTPResponse:
         hall = hall_of(request)
-        arguments: dict[str, Any] = dict(path)
-        if operation.caller is not None and operation.scope is not None:
-            arguments[operation.caller] = await hall.authenticate(request, operation.scope)
+        principal = await hall.admit(request, operation)
+        given: dict[str, Any] = dict(path)
         if operation.query is not None:
-            arguments["query"] = _query(request, operation.query)
+            given["query"] = _query(request, operation.query)
         if operation.bodies:
-            arguments["body"] = await hall.bodies.read(request, operation.bodies)
-        return await operation.handler(request, **arguments)
+            given["body"] = await hall.bodies.read(request, operation.bodies)
+        caller = {operation.caller: principal} if operation.caller is not None else {}
+        call = partial(operation.handler, request, **caller, **given)
+        if not operation.has_effect:
+            return await call()
+        return await hall.effects.run(request, operation, principal, given, call)
 
     # The framework reads a body before it calls the function, unless the function says that it reads by itself.
     handle.is_stream = True  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sanic import Request
 from sanic.response import HTTPResponse
 
 from server.openapi.models import Answer
@@ -12,3 +13,11 @@ def answered(answer: Answer, *, status: int = 200, headers: Mapping[str, str] | 
     return HTTPResponse(
         answer.model_dump_json(), status=status, headers=dict(headers or {}), content_type="application/json"
     )
+
+
+async def settled(request: Request, answer: HTTPResponse) -> None:
+    """Commit the request's transaction before the handler ends, because what it still waits for needs the commit.
+
+    `answer` is what a retry with the same Idempotency-Key is told if this process ends before the handler does.
+    """
+    await request.ctx.effect.settle(answer)

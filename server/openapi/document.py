@@ -34,7 +34,13 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> Js
                     "type": "http",
                     "scheme": "bearer",
                     "description": "An API key, `cxk_live_…` or `cxk_test_…`.",
-                }
+                },
+                "accessToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access token of a session, from `POST /api/v1/auth/token`.",
+                },
             },
         },
     }
@@ -56,13 +62,21 @@ def _operation(operation: Operation, references: Mapping[type[BaseModel], Json])
         "summary": operation.summary,
         "parameters": _parameters(operation),
         "responses": _responses(operation, references),
-        "security": [{"apiKey": [operation.scope]}] if operation.scope else [],
+        "security": _security(operation),
     }
     if operation.description:
         described["description"] = operation.description
     if operation.bodies:
         described["requestBody"] = {"required": True, "content": _content(operation, references)}
     return described
+
+
+def _security(operation: Operation) -> list[Json]:
+    if operation.requires is None:
+        return []
+    scopes = [operation.scope] if operation.scope is not None else []
+    schemes = ["accessToken"] if operation.requires.person else ["apiKey", "accessToken"]
+    return [{scheme: scopes} for scheme in schemes]
 
 
 def _parameters(operation: Operation) -> list[Json]:

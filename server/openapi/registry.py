@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -24,9 +25,22 @@ Handler = Callable[..., Awaitable[HTTPResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """The scope a handler's caller must have: `owner: Annotated[Principal, Requires("rag:read")]`."""
+    """What a handler's caller must have: `owner: Annotated[Principal, Requires("rag:read")]`.
 
-    scope: str
+    No scope means that any valid credential will do. `person` refuses keys: only somebody in a session may.
+    """
+
+    scope: str | None
+    person: bool = False
+
+
+class Keyed(StrEnum):
+    """What an operation makes of an Idempotency-Key."""
+
+    ACCEPTED = "accepted"
+    REQUIRED = "required"
+    # Answers that are a session are never kept, not even sealed.
+    IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +53,10 @@ class RequestHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method on one path. `caller` names the handler's argument that takes the principal."""
+    """One method on one path. `caller` names the handler's argument that takes the principal.
+
+    `limited` operations count against the caller's rate limit. `has_effect` ones run as one unit of work.
+    """
 
     name: str
     tag: str
@@ -53,15 +70,25 @@ class Operation:
     headers: tuple[RequestHeader, ...]
     path_parameters: tuple[str, ...]
     caller: str | None
-    scope: str | None
+    requires: Requires | None
+    keyed: Keyed
+    limited: bool
     query: type[QueryString] | None
     bodies: Mapping[str, type[RequestBody]]
+
+    @property
+    def has_effect(self) -> bool:
+        return self.method not in ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def scope(self) -> str | None:
+        return self.requires.scope if self.requires is not None else None
 
     @property
     def all_errors(self) -> list[type[ApiError]]:
         """Every error it may answer with: those it states and those its signature implies."""
         implied: list[type[ApiError]] = []
-        if self.scope is not None:
+        if self.requires is not None:
             implied += [ValidationFailed, AuthenticationFailed, AuthorizationFailed]
         if self.query is not None:
             implied += [ValidationFailed]
@@ -89,6 +116,8 @@ class Operations:
         answers: Mapping[int, type[Answer]],
         errors: Sequence[type[ApiError]] = (),
         headers: Sequence[RequestHeader] = (),
+        keyed: Keyed = Keyed.ACCEPTED,
+        limited: bool = True,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated handler. Its first docstring line is the summary, the rest the description."""
 
@@ -107,6 +136,8 @@ class Operations:
                     errors=tuple(errors),
                     headers=tuple(headers),
                     path_parameters=tuple(re.findall(r"{(\w+)}", path)),
+                    keyed=keyed,
+                    limited=limited,
                     **_signature(handler),
                 )
             )
@@ -117,13 +148,13 @@ class Operations:
 
 def _signature(handler: Handler) -> dict[str, Any]:
     hints = get_type_hints(handler, include_extras=True)
-    caller = scope = None
+    caller = requires = None
     for name, hint in hints.items():
         for mark in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
             if isinstance(mark, Requires):
-                caller, scope = name, mark.scope
+                caller, requires = name, mark
     bodies = {model.media_type: model for model in _members(hints.get("body"))}
-    return {"caller": caller, "scope": scope, "query": hints.get("query"), "bodies": bodies}
+    return {"caller": caller, "requires": requires, "query": hints.get("query"), "bodies": bodies}
 
 
 def _members(hint: Any) -> Sequence[type[RequestBody]]:

@@ -19,7 +19,7 @@ class OpenApiDocument(Answer):
 openapi = Operations("openapi")
 
 
-@openapi.operation("GET", "/openapi.json", answers={200: OpenApiDocument})
+@openapi.operation("GET", "/openapi.json", answers={200: OpenApiDocument}, limited=False)
 async def get_openapi(request: Request) -> HTTPResponse:
     """Describe this API."""
     return HTTPResponse(request.app.ctx.openapi, content_type="application/json")

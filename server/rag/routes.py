@@ -8,7 +8,7 @@ from sanic.response import HTTPResponse
 
 from core.errors import Conflict, ResourceNotFound, ServiceUnavailable
 from server.auth.principal import RagReader, RagWriter
-from server.openapi.answers import answered
+from server.openapi.answers import answered, settled
 from server.openapi.registry import Operations, RequestHeader
 from server.rag.schemas import (
     ChunkPage,
@@ -121,6 +121,7 @@ async def _after_waiting(request: Request, owner: RagWriter, accepted: IngestAcc
     wanted = _PREFER_WAIT.search(",".join(request.headers.getall("prefer", [])))
     if wanted is None:
         return answered(accepted, status=202)
+    await settled(request, answered(accepted, status=202))  # the worker sees the job only after the commit
     wait_seconds = min(int(wanted.group(1)), LONGEST_WAIT_SECONDS)
     outcome = await _documents(request).outcome(owner, accepted, wait_seconds=wait_seconds)
     finished = outcome.status not in ("queued", "processing")

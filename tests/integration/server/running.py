@@ -22,8 +22,8 @@ from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.streams.ingest_lane import work_off
 from server.app.application import create_app
+from server.auth.api_keys.service import create_key, create_tenant
 from server.auth.principal import Scope
-from server.auth.service import create_key, create_tenant
 from stores.blobs import BlobStore
 from stores.documents import Documents
 from stores.job_keeper import keep

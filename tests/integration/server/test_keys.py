@@ -10,8 +10,9 @@ from core.clock import FrozenClock
 from core.errors import AuthenticationFailed
 from core.ids import TenantId
 from core.tokens import looks_like_api_key
+from server.auth.api_keys.service import ApiKeys, create_key, create_tenant, ensure_development_key
+from server.auth.authentication import Authentication
 from server.auth.principal import Scope
-from server.auth.service import AuthService, create_key, create_tenant, ensure_development_key
 from stores.sql.engine import Database
 from stores.sql.models import ApiKeyRow, TenantRow
 
@@ -37,7 +38,7 @@ async def a_key(database: Database, clock: FrozenClock) -> tuple[TenantId, str]:
 async def test_a_key_speaks_for_its_tenant_with_its_scopes(database: Database, clock: FrozenClock) -> None:
     """And the key itself is nowhere in the database."""
     tenant_id, key = await a_key(database, clock)
-    principal = await AuthService(database, clock).authenticate(key)
+    principal = await Authentication(ApiKeys(database, clock)).principal(key, tenant=None)
     assert (principal.tenant_id, principal.scopes) == (tenant_id, {"rag:read"})
     async with database.reading() as session:
         [row] = await session.scalars(select(ApiKeyRow))
@@ -48,13 +49,13 @@ async def test_a_key_speaks_for_its_tenant_with_its_scopes(database: Database, c
 async def test_a_key_ends_within_five_seconds(database: Database, clock: FrozenClock, column: object) -> None:
     """Revoked or set to expire now: a process that has just seen the key forgets it in time."""
     _, key = await a_key(database, clock)
-    auth = AuthService(database, clock)
-    await auth.authenticate(key)
+    auth = Authentication(ApiKeys(database, clock))
+    await auth.principal(key, tenant=None)
     async with database.transaction() as session:
         await session.execute(update(ApiKeyRow).values({column: clock.now()}))  # type: ignore[dict-item]
     clock.advance(timedelta(seconds=5))
     with pytest.raises(AuthenticationFailed):
-        await auth.authenticate(key)
+        await auth.principal(key, tenant=None)
 
 
 async def test_a_remembered_key_expires_on_time(database: Database, clock: FrozenClock) -> None:
@@ -62,25 +63,25 @@ async def test_a_remembered_key_expires_on_time(database: Database, clock: Froze
     _, key = await a_key(database, clock)
     async with database.transaction() as session:
         await session.execute(update(ApiKeyRow).values(expires_at=clock.now() + timedelta(seconds=2)))
-    auth = AuthService(database, clock)
-    await auth.authenticate(key)
+    auth = Authentication(ApiKeys(database, clock))
+    await auth.principal(key, tenant=None)
     clock.advance(timedelta(seconds=2))
     with pytest.raises(AuthenticationFailed):
-        await auth.authenticate(key)
+        await auth.principal(key, tenant=None)
 
 
 async def test_a_new_key_works_at_once(database: Database, clock: FrozenClock) -> None:
     """That it was unknown a moment ago is not remembered."""
     tenant_id, key = await a_key(database, clock)
-    auth = AuthService(database, clock)
+    auth = Authentication(ApiKeys(database, clock))
     async with database.transaction() as session:
         [row] = await session.scalars(select(ApiKeyRow))
         right, row.key_hash = row.key_hash, "0" * 64
     with pytest.raises(AuthenticationFailed):
-        await auth.authenticate(key)
+        await auth.principal(key, tenant=None)
     async with database.transaction() as session:
         await session.execute(update(ApiKeyRow).values(key_hash=right))
-    assert (await auth.authenticate(key)).tenant_id == tenant_id
+    assert (await auth.principal(key, tenant=None)).tenant_id == tenant_id
 
 
 async def test_development_key_is_made_once(database: Database, clock: FrozenClock) -> None:
@@ -89,7 +90,7 @@ async def test_development_key_is_made_once(database: Database, clock: FrozenClo
     assert key.startswith("cxk_test_")
     assert looks_like_api_key(key)
     assert await ensure_development_key(database, clock, kept=key) == key
-    assert (await AuthService(database, clock).authenticate(key)).scopes == frozenset(Scope)
+    assert (await Authentication(ApiKeys(database, clock)).principal(key, tenant=None)).scopes == frozenset(Scope)
     async with database.reading() as session:
         names = list(await session.scalars(select(TenantRow.name)))
         keys = await session.scalar(select(func.count(ApiKeyRow.id)))
@@ -100,14 +101,14 @@ async def test_development_key_is_replaced_when_row_or_file_is_gone(database: Da
     """A row without its file is a key nobody knows: it stops working. A file without its row opens nothing."""
     lost = await ensure_development_key(database, clock, kept=None)
     key = await ensure_development_key(database, clock, kept=None)
-    auth = AuthService(database, clock)
+    auth = Authentication(ApiKeys(database, clock))
     assert key != lost
     with pytest.raises(AuthenticationFailed):
-        await auth.authenticate(lost)
+        await auth.principal(lost, tenant=None)
     stale = lost  # its row is revoked, as good as gone
     newest = await ensure_development_key(database, clock, kept=stale)
     assert newest not in (stale, key)
-    assert (await auth.authenticate(newest)).scopes == frozenset(Scope)
+    assert (await auth.principal(newest, tenant=None)).scopes == frozenset(Scope)
 
 
 async def test_another_tenants_key_is_not_taken_for_the_development_key(database: Database, clock: FrozenClock) -> None:

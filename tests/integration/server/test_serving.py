@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from core.clock import SystemClock
-from server.auth.service import ensure_development_key
+from server.auth.api_keys.service import ensure_development_key
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRow
 

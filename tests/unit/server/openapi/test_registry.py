@@ -91,7 +91,7 @@ def test_document_tells_all_of_it() -> None:
     """The published operation has every parameter, body, answer and error of the registered one."""
     published = document([registered()], title="Library", version="1")
     described = published["paths"]["/api/v1/library/shelves/{shelf_id}/books"]["post"]
-    assert described["security"] == [{"apiKey": ["library:borrow"]}]
+    assert described["security"] == [{"apiKey": ["library:borrow"]}, {"accessToken": ["library:borrow"]}]
     places = [(parameter["name"], parameter["in"], parameter.get("required")) for parameter in described["parameters"]]
     assert places == [
         ("shelf_id", "path", True),

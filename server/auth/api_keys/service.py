@@ -1,15 +1,14 @@
-"""Turn a presented key into a principal, and make the key of a development installation."""
+"""Recognise a presented key, and make the key of a development installation."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.clock import Clock
-from core.errors import AuthenticationFailed
 from core.ids import ApiKeyId, TenantId, new_id
 from core.tokens import KeyMode, hash_api_key, looks_like_api_key, new_api_key
+from server.auth.api_keys.repository import AuthRepository, StoredKey
 from server.auth.principal import Principal, Scope
-from server.auth.repository import AuthRepository, StoredKey
 from stores.sql.engine import Database
 
 # A revoked key may work for this long, and not longer.
@@ -18,7 +17,7 @@ _REMEMBERED_KEYS = 10_000
 _DEVELOPMENT = "development"
 
 
-class AuthService:
+class ApiKeys:
     """Remembers keys it has just seen. Keys it does not know are not remembered: a new one works at once."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -26,11 +25,11 @@ class AuthService:
         self._clock = clock
         self._seen: OrderedDict[str, tuple[datetime, StoredKey]] = OrderedDict()
 
-    async def authenticate(self, token: str) -> Principal:
-        """Return who `token` speaks for. Raises AuthenticationFailed, in the same words whatever is wrong with it."""
+    async def find(self, token: str) -> Principal | None:
+        """Return who the key speaks for, or None if it is not one that works now."""
         key = await self._look_up(hash_api_key(token)) if looks_like_api_key(token) else None
         if key is None or not key.usable(self._clock.now()):
-            raise AuthenticationFailed("The API key is not valid.")
+            return None
         return Principal(tenant_id=key.tenant_id, key_id=key.key_id, scopes=key.scopes)
 
     async def _look_up(self, key_hash: str) -> StoredKey | None:
