@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The kernel's limit on a unix socket's path is 108 bytes with its final NUL.
 _SOCKET_PATH_BYTES = 107
+# An index writer wants a second left on its lease when it begins; with less in all it would never begin.
+_SHORTEST_LEASE_SECONDS = 2
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -72,8 +75,7 @@ class Settings(BaseSettings):
     )
     job_lease_seconds: float = Field(
         30.0,
-        gt=0,
-        description="A job not heard of for this long is taken over by another worker.",
+        description="A job not heard of for this long is taken over by another worker; at least 2.",
     )
     job_max_attempts: int = Field(8, ge=1, description="Takes of one job before it is given up as failed.")
     sweep_after_seconds: float = Field(
@@ -86,6 +88,18 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
+
+    @field_validator("job_lease_seconds")
+    @classmethod
+    def _long_enough_to_write(cls, value: float) -> float:
+        # Written as a negation so that NaN is refused as well.
+        if not value >= _SHORTEST_LEASE_SECONDS:
+            raise PydanticCustomError(
+                "lease_too_short",
+                "A lease must last at least {seconds} seconds: a write to the index begins only with one second left",
+                {"seconds": _SHORTEST_LEASE_SECONDS},
+            )
+        return value
 
     @field_validator("home")
     @classmethod

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from core.settings import Settings
 
@@ -32,3 +33,22 @@ def test_deep_home_moves_the_socket_out(monkeypatch: pytest.MonkeyPatch, tmp_pat
     second = Settings().redis_socket
     assert len(bytes(first)) <= 107
     assert first != second
+
+
+@pytest.mark.parametrize("seconds", ["1.9", "0", "-5", "nan"])
+def test_lease_too_short_to_write_under_is_refused(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    """No write could ever begin under it, and every document would wait for ever; the sentence says what to set."""
+    monkeypatch.setenv("CODEXOS_JOB_LEASE_SECONDS", seconds)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    [fault] = caught.value.errors()
+    assert fault["loc"] == ("job_lease_seconds",)
+    assert fault["msg"] == (
+        "A lease must last at least 2 seconds: a write to the index begins only with one second left"
+    )
+
+
+def test_shortest_lease_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds are enough."""
+    monkeypatch.setenv("CODEXOS_JOB_LEASE_SECONDS", "2")
+    assert Settings().job_lease_seconds == 2
