@@ -69,7 +69,7 @@ class IndexWriter:
     async def commit(self, works: Sequence[Work]) -> Outcome:
         """Write every work's result, good or bad, and close its job or put it back."""
         total = Outcome()
-        writable = [work for work in works if work.alive or work.job.kind is JobKind.DELETE]
+        writable = [work for work in works if work.alive or (work.job.kind is JobKind.DELETE and not work.failure)]
         for tenant_id, batch in _by_tenant(writable):
             total += await self._write_or_fail(tenant_id, batch)
         for work in works:

@@ -26,6 +26,7 @@ from pipelines.parsing.base import Parser
 from stores.blobs import BlobStore
 from stores.documents import Documents, StoredRevision
 from stores.letterbox import Job
+from stores.sql.models import JobKind
 
 log = get_logger()
 
@@ -136,9 +137,10 @@ def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     embedded = list(works)
     for indexes in _by_tenant(works):
         texts = [passage.text for index in indexes for passage in works[index].passages]
+        documents = [works[index].job.document_id for index in indexes for _ in works[index].passages]
         tenant_id = works[indexes[0]].job.tenant_id
         try:
-            vectors = embed_reusing(tools.embedder, tools.vectors, tenant_id, texts)
+            vectors = embed_reusing(tools.embedder, tools.vectors, tenant_id, texts, documents)
         except IngestFailed as failure:
             for index in indexes:
                 embedded[index] = replace(works[index], failure=failure)
@@ -149,6 +151,22 @@ def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
             embedded[index] = replace(works[index], vectors=vectors[row : row + count])
             row += count
     return embedded
+
+
+async def forget(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+    """Forget the vectors of the documents that these works delete, in all their revisions.
+
+    One that cannot be forgotten keeps its job open: unlike the index's rows, nobody would look for it later.
+    """
+    deleted = [work.job.document_id for work in works if work.job.kind is JobKind.DELETE]
+    if not deleted:
+        return list(works)
+    try:
+        await asyncio.to_thread(tools.vectors.forget, deleted)
+    except Exception:
+        log.exception("vectors.not_forgotten", documents=len(deleted))
+        return [replace(work, failure=_internal()) if work.job.kind is JobKind.DELETE else work for work in works]
+    return list(works)
 
 
 def _by_tenant(works: Sequence[Work]) -> list[list[int]]:

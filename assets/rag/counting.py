@@ -1,12 +1,13 @@
 """What the embeddings asset puts around the embedder and its cache, to count and to compute everything anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ids import DocumentId
 from pipelines.embedding.base import Embedder, Vectors
-from pipelines.embedding.cache import VectorCache
+from pipelines.embedding.cache import Use, VectorCache
 
 
 class CountingEmbedder:
@@ -34,5 +35,8 @@ class WriteOnlyCache:
     def get_many(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         return {}
 
-    def put_many(self, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        self._cache.put_many(vectors)
+    def put_many(self, vectors: Mapping[bytes, NDArray[np.float32]], uses: Iterable[Use] = ()) -> None:
+        self._cache.put_many(vectors, uses)
+
+    def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        self._cache.forget(document_ids)

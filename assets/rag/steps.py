@@ -14,7 +14,7 @@ from assets.rag.tables import chunks_table, elements_table, embeddings_table, in
 from assets.resources import PlatformResource
 from core.log import may_fail
 from pipelines.batch_intake import take_jobs
-from pipelines.ingest import Work, chunk, embed, fetch, parse
+from pipelines.ingest import Work, chunk, embed, fetch, forget, parse
 from stores.letterbox import Job
 from stores.sql.models import JobKind, Lane
 
@@ -111,7 +111,7 @@ class Writing:
         return reduce(add, self._outcomes)
 
     async def step(self, ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
-        works = works_in(table)
+        works = await forget(ingestion.tools, works_in(table))
         outcome = await ingestion.writer.commit(works)
         self._platform.put_down([work.job for work in works])
         self._outcomes.append(outcome)

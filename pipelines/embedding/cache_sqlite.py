@@ -1,21 +1,32 @@
 """The vector cache of a data folder: one SQLite file that several processes share, bounded, and free to be deleted."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ids import DocumentId
+
 Vector = NDArray[np.float32]
+Use = tuple[DocumentId, bytes]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     key BLOB NOT NULL UNIQUE,
     vector BLOB NOT NULL
-)
+);
+CREATE TABLE IF NOT EXISTS uses (document TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (document, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS uses_by_key ON uses (key);
+"""
+# Numbers only grow and only the oldest are deleted for want of room, so the newest bounds how many are kept.
+_TOO_OLD = "number <= (SELECT max(number) FROM vectors) - ?"
+_OF_THIS_DOCUMENT_ONLY = """
+key IN (SELECT key FROM uses WHERE document = :document)
+AND NOT EXISTS (SELECT 1 FROM uses WHERE uses.key = vectors.key AND document <> :document)
 """
 _WAIT_SECONDS = 10.0
 # Below the number of parameters every build of SQLite accepts.
@@ -44,15 +55,23 @@ class SqliteVectorCache:
                 known.update((key, np.frombuffer(vector, np.float32)) for key, vector in rows)
         return known
 
-    def put_many(self, vectors: Mapping[bytes, Vector]) -> None:
-        """Remember these vectors and forget the oldest beyond the bound. Raises sqlite3.Error, OSError."""
+    def put_many(self, vectors: Mapping[bytes, Vector], uses: Iterable[Use] = ()) -> None:
+        """Remember these vectors and uses, and forget the oldest beyond the bound. Raises sqlite3.Error, OSError."""
         rows = [(key, np.ascontiguousarray(vector, np.float32).tobytes()) for key, vector in vectors.items()]
         with self._connection() as connection, connection:
             connection.executemany("INSERT OR IGNORE INTO vectors (key, vector) VALUES (?, ?)", rows)
-            # Numbers only grow and only the oldest are deleted, so the newest number bounds how many are kept.
-            connection.execute(
-                "DELETE FROM vectors WHERE number <= (SELECT max(number) FROM vectors) - ?", [self._max_vectors]
-            )
+            connection.executemany("INSERT OR IGNORE INTO uses (document, key) VALUES (?, ?)", uses)
+            old = f"SELECT key FROM vectors WHERE {_TOO_OLD}"
+            connection.execute(f"DELETE FROM uses WHERE key IN ({old})", [self._max_vectors])
+            connection.execute(f"DELETE FROM vectors WHERE {_TOO_OLD}", [self._max_vectors])
+
+    def forget(self, document_ids: Sequence[DocumentId]) -> None:
+        """Forget what these documents have used and no other does. Raises sqlite3.Error, OSError."""
+        with self._connection() as connection, connection:
+            for document_id in document_ids:
+                of = {"document": document_id}
+                connection.execute(f"DELETE FROM vectors WHERE {_OF_THIS_DOCUMENT_ONLY}", of)
+                connection.execute("DELETE FROM uses WHERE document = :document", of)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -62,7 +81,9 @@ class SqliteVectorCache:
             connection.execute("PRAGMA journal_mode = WAL")
             # A power cut may lose the last vectors: they are computed again.
             connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(_SCHEMA)
+            # What is deleted is overwritten: an erased text must not be recognisable in a free page.
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.executescript(_SCHEMA)
             yield connection
         finally:
             connection.close()

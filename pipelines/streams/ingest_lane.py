@@ -8,7 +8,7 @@ from datetime import timedelta
 from core.ids import TenantId
 from core.log import get_logger, may_fail
 from pipelines.index_writer import IndexWriter, Outcome
-from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, parse
+from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, forget, parse
 from stores.job_keeper import KeptJobs, keep
 from stores.letterbox import Job, Letterbox
 from stores.redis import Bell
@@ -28,7 +28,7 @@ async def work_off(tools: IngestTools, writer: IndexWriter, jobs: Sequence[Job],
         works = await step(tools, works)
         for work in works:
             kept.progress[work.job.id] = _progress(name, work)
-    deletes = [Work(job=job) for job in jobs if job.kind is JobKind.DELETE]
+    deletes = await forget(tools, [Work(job=job) for job in jobs if job.kind is JobKind.DELETE])
     return await writer.commit([*works, *deletes])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -126,6 +127,12 @@ class Batch:
                 return list(await session.scalars(select(model)))
 
         return self.run(read)
+
+    def documents_with_cached_vectors(self) -> set[DocumentId]:
+        with sqlite3.connect(self.settings.home / "vectors.sqlite3") as connection:
+            found = {DocumentId(row[0]) for row in connection.execute("SELECT DISTINCT document FROM uses")}
+        connection.close()
+        return found
 
     def stored_chunks(self, tenant_id: TenantId) -> dict[DocumentId, int]:
         """Return how many chunks the index holds of each document of the tenant."""

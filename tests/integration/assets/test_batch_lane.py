@@ -113,6 +113,7 @@ def test_deletion_is_carried_out_by_a_run(batch: Batch) -> None:
     batch.let_wait()
     batch.materialize(3, documents={"scope": "pending"})
     assert batch.stored_chunks(tenant_id).keys() == {kept}
+    assert batch.documents_with_cached_vectors() == {kept}
 
 
 def test_run_takes_no_more_than_it_may(batch: Batch) -> None:

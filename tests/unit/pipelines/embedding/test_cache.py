@@ -2,18 +2,19 @@
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.ids import TenantId
+from core.ids import DocumentId, TenantId
 from pipelines.embedding.base import Vectors
 from pipelines.embedding.cache import (
     CachedEmbedder,
     MemoryVectorCache,
     SqliteVectorCache,
+    Use,
     Vector,
     VectorCache,
     content_key,
@@ -40,7 +41,10 @@ class _BrokenCache:
     def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
         raise sqlite3.OperationalError("database is locked")
 
-    def put_many(self, vectors: Mapping[bytes, Vector]) -> None:
+    def put_many(self, vectors: Mapping[bytes, Vector], uses: Iterable[Use] = ()) -> None:
+        raise OSError("no space left on device")
+
+    def forget(self, document_ids: Sequence[DocumentId]) -> None:
         raise OSError("no space left on device")
 
 
@@ -85,6 +89,60 @@ def test_spaces_share_nothing(cache: VectorCache) -> None:
     """A vector of one model is never handed out for another."""
     embed_reusing(_Recorder(16), cache, ANNA, ["text"])
     assert embed_reusing(_Recorder(32), cache, ANNA, ["text"]).shape == (1, 32)
+
+
+def test_document_takes_its_vectors_along(cache: VectorCache) -> None:
+    """What only this document used, in any of its revisions, is gone; what another uses as well stays."""
+    embedder = _Recorder()
+    first, second = DocumentId("first"), DocumentId("second")
+    embed_reusing(embedder, cache, ANNA, ["old", "shared"], [first, first])
+    embed_reusing(embedder, cache, ANNA, ["new", "shared"], [first, second])
+    embed_reusing(embedder, cache, ANNA, ["asked"])
+    cache.forget([first])
+    embedder.asked.clear()
+    embed_reusing(embedder, cache, ANNA, ["old", "new", "shared", "asked"])
+    assert embedder.asked == ["old", "new"]
+    cache.forget([second])
+    embedder.asked.clear()
+    embed_reusing(embedder, cache, ANNA, ["shared", "asked"])
+    assert embedder.asked == ["shared"]
+
+
+def test_forgetting_twice_or_the_unknown_changes_nothing(cache: VectorCache) -> None:
+    """A deletion that is repeated after a crash does no harm."""
+    embedder = _Recorder()
+    embed_reusing(embedder, cache, ANNA, ["text"], [DocumentId("one")])
+    cache.forget([DocumentId("two"), DocumentId("three")])
+    cache.forget([])
+    embed_reusing(embedder, cache, ANNA, ["text"])
+    assert embedder.asked == ["text"]
+    cache.forget([DocumentId("one"), DocumentId("one")])
+    cache.forget([DocumentId("one")])
+    embed_reusing(embedder, cache, ANNA, ["text"])
+    assert embedder.asked == ["text", "text"]
+
+
+def test_forgotten_vectors_leave_no_bytes_in_the_file(tmp_path: Path) -> None:
+    """Pages that became free are overwritten: neither vector nor hash can be read out of the file."""
+    cache = _sqlite(tmp_path, 100)
+    vector = np.arange(64, dtype=np.float32)
+    cache.put_many({b"k" * 32: vector}, [(DocumentId("one"), b"k" * 32)])
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert vector.tobytes() in stored
+    cache.forget([DocumentId("one")])
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert vector.tobytes() not in stored
+    assert b"k" * 32 not in stored
+
+
+def test_uses_go_with_the_vectors_that_make_room(tmp_path: Path) -> None:
+    """The list of who uses what stays within the bound, too."""
+    cache = _sqlite(tmp_path, 10)
+    for number in range(35):
+        cache.put_many({bytes([number]): np.ones(4, np.float32)}, [(DocumentId("one"), bytes([number]))])
+    with sqlite3.connect(tmp_path / "vectors.sqlite3") as connection:
+        assert connection.execute("SELECT count(*) FROM uses").fetchone() == (10,)
+    connection.close()
 
 
 def test_a_failing_cache_costs_only_time() -> None:
