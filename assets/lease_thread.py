@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import Any
 
+from core.ids import JobId
 from stores.job_keeper import KeptJobs, keep
 from stores.letterbox import Job, Letterbox
 
@@ -19,6 +21,7 @@ class LeaseThread:
     def __init__(self, open_letterbox: OpenLetterbox, jobs: Sequence[Job], *, lease: timedelta) -> None:
         self._open_letterbox = open_letterbox
         self._jobs = jobs
+        self.job_ids = frozenset(job.id for job in jobs)
         self._lease = lease
         self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, KeptJobs]] = Future()
         self._thread = threading.Thread(target=self._run, name="job-leases", daemon=True)
@@ -33,6 +36,11 @@ class LeaseThread:
         loop, _stop, kept = self._running.result()
         for job in jobs:
             loop.call_soon_threadsafe(kept.put_down, job)
+
+    def report(self, progress: Mapping[JobId, Mapping[str, Any]]) -> None:
+        """Write how far these jobs have come with the next renewal."""
+        loop, _stop, kept = self._running.result()
+        loop.call_soon_threadsafe(kept.progress.update, progress)
 
     def stop(self) -> None:
         """Stop renewing; jobs still in hand stay leased until their time is up."""

@@ -1,12 +1,12 @@
 """Make, from the settings, what assets and sensors work with. The only file of this floor that reads settings."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -14,6 +14,7 @@ from pydantic import PrivateAttr
 from assets.lease_thread import LeaseThread
 from assets.stage_tables import StageTables
 from core.clock import Clock, SystemClock
+from core.ids import JobId
 from core.settings import Settings
 from pipelines.embedding import open_embedder
 from pipelines.embedding.base import Embedder
@@ -107,6 +108,11 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         """Stop renewing `jobs`: the writer closed them or put them back."""
         for thread in self._leases:
             thread.put_down(jobs)
+
+    def report(self, progress: Mapping[JobId, Mapping[str, Any]]) -> None:
+        """Tell clients how far jobs in hand have come."""
+        for thread in self._leases:
+            thread.report({job_id: said for job_id, said in progress.items() if job_id in thread.job_ids})
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         while self._leases:

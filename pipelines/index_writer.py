@@ -17,7 +17,7 @@ from core.log import get_logger
 from pipelines.embedding.base import Embedder
 from pipelines.index.maintenance import is_untidy, tidy
 from pipelines.index.rows import rows_of
-from pipelines.ingest import Work
+from pipelines.ingest import Work, progress_of
 from stores.documents import Documents
 from stores.lance import ChunkTable, LanceStore
 from stores.lance.schema import table_name
@@ -126,7 +126,7 @@ class IndexWriter:
                 if not await self.documents.indexed(session, job, chunk_count=chunks):
                     await self._close(session, job, JobStatus.CANCELLED)
                     return Outcome(cancelled=1)
-                progress = {"stage": "indexed", "elements": len(work.elements), "chunks": chunks}
+                progress = progress_of("indexed", len(work.elements), chunks)
                 await self._close(session, job, JobStatus.SUCCEEDED, progress=progress)
                 payload = {**_subject(job), "chunks": chunks}
                 self.outbox.append(session, job.tenant_id, EventType.RAG_DOCUMENT_INDEXED, payload)

@@ -153,6 +153,11 @@ def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     return embedded
 
 
+def progress_of(stage: str, elements: int, chunks: int) -> dict[str, int | str]:
+    """Return how far a job has come, as clients are told."""
+    return {"stage": stage, "elements": elements, "chunks": chunks}
+
+
 async def forget(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     """Forget the vectors of the documents that these works delete, in all their revisions.
 

@@ -29,6 +29,12 @@ class KeptJobs:
         """Stop renewing `job`: it has been closed or put back."""
         self._jobs.pop(job.id, None)
 
+    def written(self, progress: Mapping[JobId, Mapping[str, Any]]) -> None:
+        """Write no progress twice: a batch run holds thousands of jobs, and most renewals have no news of them."""
+        for job_id, said in progress.items():
+            if self.progress.get(job_id) is said:
+                del self.progress[job_id]
+
     def lose(self, kept: Sequence[Job]) -> None:
         gone = self._jobs.keys() - {job.id for job in kept}
         self.lost |= gone
@@ -47,7 +53,9 @@ async def keep(letterbox: Letterbox, jobs: Sequence[Job], *, lease: timedelta) -
             await asyncio.sleep(lease.total_seconds() / 3)
             held = kept.jobs
             with may_fail("renewing job leases"):  # two more tries fit into the lease
-                still = {job.id for job in await letterbox.renew(held, dict(kept.progress))}
+                progress = dict(kept.progress)
+                still = {job.id for job in await letterbox.renew(held, progress)}
+                kept.written(progress)
                 # Jobs put down while the renewal was under way are not lost but finished.
                 kept.lose([job for job in kept.jobs if job.id in still or job not in held])
 

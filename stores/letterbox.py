@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -212,17 +212,17 @@ class Letterbox:
 
     async def renew(self, jobs: Sequence[Job], progress: Mapping[JobId, Mapping[str, Any]]) -> list[Job]:
         """Prolong the leases and note progress; return the jobs that are still ours."""
-        quiet = [job for job in jobs if job.id not in progress]
         ours: set[str] = set()
         async with self._database.transaction() as session:
-            for first in range(0, len(quiet), _RENEWED_AT_ONCE):
-                ours |= await self._prolong(session, quiet[first : first + _RENEWED_AT_ONCE])
-            for job in jobs:
-                if job.id in progress:
-                    values = {"available_at": self._clock.now() + self._lease, "progress": dict(progress[job.id])}
-                    if await self._update(session, job, values):
-                        ours.add(job.id)
-        return [job for job in jobs if job.id in ours]
+            for first in range(0, len(jobs), _RENEWED_AT_ONCE):
+                ours |= await self._prolong(session, jobs[first : first + _RENEWED_AT_ONCE])
+            kept = [job for job in jobs if job.id in ours]
+            said = [{"of": job.id, "said": dict(progress[job.id])} for job in kept if job.id in progress]
+            if said:  # those just prolonged are ours until the transaction ends
+                jobs_table = JobRow.__table__.c
+                noting = update(JobRow).where(jobs_table.id == bindparam("of")).values(progress=bindparam("said"))
+                await (await session.connection()).execute(noting, said)
+        return kept
 
     async def _prolong(self, session: AsyncSession, jobs: Sequence[Job]) -> set[str]:
         # One statement for all: a batch run holds thousands of leases, and SQLite has one writer.

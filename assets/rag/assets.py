@@ -92,14 +92,14 @@ def documents(context: dg.AssetExecutionContext, config: DocumentsConfig, platfo
 @_stage("polars", "parquet")
 def elements(platform: PlatformResource, documents: pl.DataFrame) -> Stage:
     """Titles, paragraphs, tables …: what the jailed parser found in each document, or why it found nothing."""
-    table = run_step(platform, documents, parsed)
+    table = run_step(platform, documents, parsed, stage="parsed")
     return dg.MaterializeResult(value=table, metadata=metadata.of_elements(table))
 
 
 @_stage("polars", "parquet")
 def chunks(platform: PlatformResource, elements: pl.DataFrame) -> Stage:
     """Spans of each document's text that fit the embedder, cut by the document's own configuration."""
-    table = run_step(platform, elements, chunked)
+    table = run_step(platform, elements, chunked, stage="chunked")
     return dg.MaterializeResult(value=table, metadata=metadata.of_chunks(table))
 
 
@@ -107,7 +107,7 @@ def chunks(platform: PlatformResource, elements: pl.DataFrame) -> Stage:
 def embeddings(config: EmbeddingsConfig, platform: PlatformResource, chunks: pl.DataFrame) -> Stage:
     """A vector of length one for every chunk; a text this tenant has embedded before costs a look-up."""
     embedding = Embedding(reuse=config.reuse)
-    table = run_step(platform, chunks, embedding.step)
+    table = run_step(platform, chunks, embedding.step, stage="embedded")
     return dg.MaterializeResult(value=table, metadata=metadata.of_embeddings(table, embedding))
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from assets.rag.counting import CountingEmbedder, WriteOnlyCache
-from assets.rag.tables import chunks_table, elements_table, embeddings_table, index_table, jobs_in, works_in
+from assets.rag.tables import (
+    chunks_table,
+    elements_table,
+    embeddings_table,
+    index_table,
+    jobs_in,
+    progress_in,
+    works_in,
+)
 from assets.resources import PlatformResource
 from core.log import may_fail
 from pipelines.batch_intake import take_jobs
@@ -32,14 +40,27 @@ Step = Callable[["Ingestion", pl.DataFrame], Awaitable[pl.DataFrame]]
 
 
 def run_step(
-    platform: PlatformResource, table: pl.DataFrame, step: Step, *, slice_jobs: int = _SLICE_JOBS
+    platform: PlatformResource,
+    table: pl.DataFrame,
+    step: Step,
+    *,
+    stage: str | None = None,
+    slice_jobs: int = _SLICE_JOBS,
 ) -> pl.DataFrame:
-    """Take `table` through `step` on an event loop of its own, its jobs' leases kept alive."""
+    """Take `table` through `step` on an event loop of its own, its jobs' leases kept alive.
+
+    Jobs that are through are shown to be at `stage`; a step that closes its jobs has none.
+    """
     platform.hold(jobs_in(table))
 
     async def run() -> pl.DataFrame:
+        done = []
         async with platform.ingestion() as ingestion:
-            return pl.concat([await step(ingestion, part) for part in _slices(table, slice_jobs)])
+            for part in _slices(table, slice_jobs):
+                done.append(await step(ingestion, part))
+                if stage is not None:
+                    platform.report(progress_in(done[-1], stage))
+        return pl.concat(done)
 
     return asyncio.run(run())
 

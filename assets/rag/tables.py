@@ -16,7 +16,7 @@ from core.errors import CodexError, IngestFailed, InternalFailure
 from core.ids import DocumentId, JobId, TenantId
 from pipelines.document import ChunkingConfig, ChunkingStrategy, Document, Element, ElementKind, Passage
 from pipelines.embedding.base import Vectors
-from pipelines.ingest import Work
+from pipelines.ingest import Work, progress_of
 from stores.letterbox import Job
 from stores.sql.models import JobKind, Lane
 
@@ -103,6 +103,14 @@ def vector_norms(table: pl.DataFrame) -> pl.DataFrame:
         pl.Series("norm", np.linalg.norm(numbers, axis=1), pl.Float64),
         pl.lit(numbers.shape[1], pl.Int64).alias("dimensions"),
     )
+
+
+def progress_in(table: pl.DataFrame, stage: str) -> dict[JobId, dict[str, int | str]]:
+    """Return how far each job that makes chunks has come, for clients to see."""
+    passages = pl.col("passages").list.len() if "passages" in table.columns else pl.lit(0)
+    ingests = table.filter(pl.col("kind") == JobKind.INGEST.value)
+    rows = ingests.select("job_id", pl.col("elements").list.len(), passages.alias("chunks")).iter_rows()
+    return {JobId(job_id): progress_of(stage, elements, chunks) for job_id, elements, chunks in rows}
 
 
 def works_in(table: pl.DataFrame) -> list[Work]:

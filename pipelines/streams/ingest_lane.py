@@ -8,7 +8,7 @@ from datetime import timedelta
 from core.ids import TenantId
 from core.log import get_logger, may_fail
 from pipelines.index_writer import IndexWriter, Outcome
-from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, forget, parse
+from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, forget, parse, progress_of
 from stores.job_keeper import KeptJobs, keep
 from stores.letterbox import Job, Letterbox
 from stores.redis import Bell
@@ -27,13 +27,9 @@ async def work_off(tools: IngestTools, writer: IndexWriter, jobs: Sequence[Job],
     for step, name in ((parse, "parsed"), (chunk, "chunked"), (embed, "embedded")):
         works = await step(tools, works)
         for work in works:
-            kept.progress[work.job.id] = _progress(name, work)
+            kept.progress[work.job.id] = progress_of(name, len(work.elements), len(work.passages))
     deletes = await forget(tools, [Work(job=job) for job in jobs if job.kind is JobKind.DELETE])
     return await writer.commit([*works, *deletes])
-
-
-def _progress(stage: str, work: Work) -> dict[str, int | str]:
-    return {"stage": stage, "elements": len(work.elements), "chunks": len(work.passages)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

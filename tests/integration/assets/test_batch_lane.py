@@ -1,10 +1,18 @@
 """The five assets do in a Dagster run what the stream lane does, and say so."""
 
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
 from core.errors import DocumentUnreadable
 from core.ids import DocumentId
+from pipelines.embedding.base import Vectors
+from pipelines.embedding.hashed import HashEmbedder
 from stores.sql.models import DocumentStatus, JobStatus, Lane
 from tests.fakes.plain_text_parser import BROKEN
-from tests.integration.assets.batch import Batch, materialized
+from tests.integration.assets.batch import Batch, materialized, with_embedder
 
 ASSETS = ["documents", "elements", "chunks", "embeddings", "search_index"]
 TEXTS = [f"Document {number} speaks of the letter {chr(97 + number)}.\n\nIts end is near." for number in range(5)]
@@ -131,3 +139,27 @@ def test_run_takes_no_more_bytes_than_it_may(batch: Batch) -> None:
     said = materialized(batch.materialize(3, documents={"max_bytes": 1_000}), "documents")
     assert said["documents"] == 100
     assert said["left_waiting"] == 50
+
+
+def test_progress_of_a_run_is_seen_while_it_works(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's row says how far the run has come, as it does in the stream lane; the last word is the writer's."""
+    monkeypatch.setenv("CODEXOS_JOB_LEASE_SECONDS", "2")
+    seen: list[dict[str, Any]] = []
+
+    class WaitingEmbedder(HashEmbedder):
+        """Embeds once the letterbox shows that every job is at the stage before."""
+
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            deadline = time.monotonic() + 30
+            while {job.progress.get("stage") for job in batch.jobs()} != {"chunked"}:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            seen.extend(job.progress for job in batch.jobs())
+            return super().embed(texts)
+
+    tenant_id = batch.tenant(bucket=3)
+    batch.post(tenant_id, TEXTS, lane=Lane.BATCH)
+    batch.materialize(3, platform=with_embedder(WaitingEmbedder()))
+    assert len(seen) == len(TEXTS)
+    assert all(progress["elements"] >= 1 and progress["chunks"] >= 1 for progress in seen)
+    assert {job.progress["stage"] for job in batch.jobs()} == {"indexed"}

@@ -121,6 +121,19 @@ async def test_renewed_job_stays_with_its_worker(posting: Posting, letterbox: Le
     assert (await posting.row(job.id)).progress == {"stage": "parsed"}
 
 
+async def test_progress_of_a_lost_job_is_not_written(
+    posting: Posting, letterbox: Letterbox, clock: FrozenClock
+) -> None:
+    """Of many jobs renewed at once only those that are still ours are prolonged and told about."""
+    await posting.jobs(3)
+    lost, *kept = await letterbox.claim("slow", Lane.STREAM, limit=3)
+    await letterbox.release(lost)
+    said = {job.id: {"stage": "chunked", "chunks": number} for number, job in enumerate([lost, *kept])}
+    assert await letterbox.renew([lost, *kept], said) == kept
+    assert (await posting.row(lost.id)).progress == {}
+    assert [(await posting.row(job.id)).progress for job in kept] == [said[job.id] for job in kept]
+
+
 async def test_keeper_tells_which_jobs_were_lost(posting: Posting, letterbox: Letterbox, clock: FrozenClock) -> None:
     """A worker that stood still for longer than its lease learns that its job is somebody else's."""
     await posting.jobs(1)

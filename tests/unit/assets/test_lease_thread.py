@@ -37,11 +37,13 @@ class RenewingLetterbox:
 
     def __init__(self) -> None:
         self.renewed: list[set[str]] = []
+        self.progress: list[Mapping[JobId, Mapping[str, Any]]] = []
         self.changed = threading.Condition()
 
     async def renew(self, jobs: Sequence[Job], progress: Mapping[JobId, Mapping[str, Any]]) -> list[Job]:
         with self.changed:
             self.renewed.append({job.id for job in jobs})
+            self.progress.append(progress)
             self.changed.notify_all()
         return list(jobs)
 
@@ -67,6 +69,22 @@ def test_jobs_are_renewed_until_they_are_put_down() -> None:
         assert letterbox.wait_for({"b"})
     finally:
         thread.stop()
+
+
+def test_progress_is_written_once_with_the_next_renewal() -> None:
+    """What a step reports goes out with a renewal, and not again until there is news."""
+    letterbox = RenewingLetterbox()
+    thread = LeaseThread(letterbox.open, [a_job("a"), a_job("b")], lease=LEASE)
+    thread.start()
+    try:
+        thread.report({JobId("a"): {"stage": "parsed"}})
+        with letterbox.changed:
+            assert letterbox.changed.wait_for(lambda: any(letterbox.progress), timeout=PATIENCE_SECONDS)
+            told = len(letterbox.progress)
+            assert letterbox.changed.wait_for(lambda: len(letterbox.progress) > told + 1, timeout=PATIENCE_SECONDS)
+    finally:
+        thread.stop()
+    assert [progress for progress in letterbox.progress if progress] == [{"a": {"stage": "parsed"}}]
 
 
 def test_nothing_is_renewed_after_the_stop() -> None:
