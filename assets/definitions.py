@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from assets.maintenance.assets import index_maintenance
-from assets.maintenance.schedules import MAINTAIN_INDEX, nightly_maintenance
+from assets.maintenance.assets import expired_records, index_maintenance
+from assets.maintenance.schedules import MAINTAIN, nightly_maintenance
 from assets.rag.assets import RAG_ASSETS
 from assets.rag.checks import RAG_CHECKS
 from assets.rag.jobs import INDEX_DOCUMENTS
@@ -15,9 +15,9 @@ from assets.resources import PlatformResource, StageTablesResource
 def definitions_with(platform: PlatformResource) -> dg.Definitions:
     """Return the definitions over `platform`; tests bring one with other parts."""
     return dg.Definitions(
-        assets=[*RAG_ASSETS, index_maintenance],
+        assets=[*RAG_ASSETS, index_maintenance, expired_records],
         asset_checks=RAG_CHECKS,
-        jobs=[INDEX_DOCUMENTS, MAINTAIN_INDEX],
+        jobs=[INDEX_DOCUMENTS, MAINTAIN],
         schedules=[nightly_maintenance],
         sensors=[sweep, stream_reporter],
         resources={"platform": platform, "stage_tables": StageTablesResource(platform=platform)},

@@ -68,15 +68,21 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
     async def intake(self) -> AsyncIterator[Intake]:
         """Yield letterbox and documents."""
         settings = self.settings
-        database = Database(settings.sql_url)
-        letterbox = Letterbox(
-            database,
-            self.clock,
-            lease=timedelta(seconds=settings.job_lease_seconds),
-            sweep_after=timedelta(seconds=settings.sweep_after_seconds),
-        )
-        try:
+        async with self.database() as database:
+            letterbox = Letterbox(
+                database,
+                self.clock,
+                lease=timedelta(seconds=settings.job_lease_seconds),
+                sweep_after=timedelta(seconds=settings.sweep_after_seconds),
+            )
             yield Intake(letterbox=letterbox, documents=Documents(database, self.clock))
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """Yield the database, without anything above it."""
+        database = Database(self.settings.sql_url)
+        try:
+            yield database
         finally:
             await database.dispose()
 

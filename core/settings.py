@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         description="A job not heard of for this long is taken over by another worker; at least 2.",
     )
     job_max_attempts: int = Field(8, ge=1, description="Takes of one job before it is given up as failed.")
+    idempotency_lease_seconds: float = Field(
+        10.0,
+        ge=1,
+        description="A keyed request whose process gave no sign of life for this long may be tried again.",
+    )
     sweep_after_seconds: float = Field(
         60.0,
         gt=0,

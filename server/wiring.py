@@ -38,8 +38,6 @@ from vault.open import open_envelope
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-# A process that is killed leaves its keys claimed for this long; one that lives renews them.
-_IDEMPOTENCY_LEASE = timedelta(seconds=10)
 _IDEMPOTENCY_KEPT_FOR = timedelta(hours=24)
 
 
@@ -85,7 +83,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 envelope=open_envelope(settings),
                 authentication=Authentication(ApiKeys(database, clock)),
                 idempotency=IdempotencyRecords(
-                    database, clock, lease=_IDEMPOTENCY_LEASE, kept_for=_IDEMPOTENCY_KEPT_FOR
+                    database, clock, lease=timedelta(seconds=settings.idempotency_lease_seconds), kept_for=_IDEMPOTENCY_KEPT_FOR
                 ),
                 documents=documents,
                 answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),

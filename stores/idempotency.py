@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -44,6 +44,10 @@ class IdempotencyRecords:
         attempt is at work and gives signs of life.
         """
         now = self._clock.now()
+        async with self._database.reading() as session:  # a replay takes no lock from those who write
+            row = await session.get(IdempotencyRow, identity)
+            if row is not None and row.status is not None and row.expires_at > now:
+                return _kept(row, fingerprint)
         async with self._database.transaction(independent=True) as session:
             row = await _locked(session, identity)
             if row is None:
@@ -71,11 +75,10 @@ class IdempotencyRecords:
         )
 
     def _existing(self, row: IdempotencyRow, fingerprint: str, now: datetime) -> Claim | KeptAnswer:
-        expired = row.expires_at <= now
-        if not expired and row.fingerprint != fingerprint:
-            raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Make a new key.")
-        if not expired and row.status is not None:
-            return KeptAnswer(status=row.status, headers=row.headers, sealed_body=row.sealed_body or b"")
+        if row.expires_at > now:
+            if row.status is not None:
+                return _kept(row, fingerprint)
+            _same(row, fingerprint)
         if row.status is None and row.lease_until > now:
             raise IdempotencyInProgress("The first request with this key is still being worked on. Try again.")
         row.fingerprint = fingerprint
@@ -129,16 +132,16 @@ class IdempotencyRecords:
                 .execution_options(synchronize_session=False)
             )
 
-    async def purge(self) -> int:
-        """Delete records whose day is over; return how many."""
-        now = self._clock.now()
-        async with self._database.transaction() as session:
-            gone = await session.execute(
-                delete(IdempotencyRow)
-                .where(IdempotencyRow.expires_at <= now, IdempotencyRow.lease_until <= now)
-                .execution_options(synchronize_session=False)
-            )
-        return _rows(gone)
+
+def _same(row: IdempotencyRow, fingerprint: str) -> None:
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Make a new key.")
+
+
+def _kept(row: IdempotencyRow, fingerprint: str) -> KeptAnswer:
+    _same(row, fingerprint)
+    assert row.status is not None
+    return KeptAnswer(status=row.status, headers=row.headers, sealed_body=row.sealed_body or b"")
 
 
 async def _locked(session: AsyncSession, identity: str) -> IdempotencyRow | None:

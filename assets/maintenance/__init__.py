@@ -1,1 +1,1 @@
-"""What keeps the index small, fast and equal to SQL, every night."""
+"""The nightly care: an index small, fast and equal to SQL, and tables without what is over."""

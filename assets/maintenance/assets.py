@@ -14,6 +14,7 @@ from assets.resources import PlatformResource
 from assets.stage_tables import remove_tables_before
 from core.ids import TenantId, new_id
 from core.log import get_logger
+from stores.retention import purge_expired
 
 if TYPE_CHECKING:
     # Loads LanceDB: a code server that only lists assets must not pay for it.
@@ -39,6 +40,17 @@ def index_maintenance(config: MaintenanceConfig, platform: PlatformResource) -> 
     if failed:
         raise dg.Failure(f"{len(failed)} of {len(failed) + len(reports)} tables were left as they are.", metadata)
     return dg.MaterializeResult(metadata=metadata)
+
+
+@dg.asset(group_name="maintenance", owners=OWNERS, kinds={"python", "sql"}, tags={"domain": "foundation"})
+def expired_records(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Sessions, tokens and idempotency records without those whose time is over."""
+    return dg.MaterializeResult(metadata=dict(asyncio.run(_purge(platform))))
+
+
+async def _purge(platform: PlatformResource) -> Mapping[str, int]:
+    async with platform.database() as database:
+        return await purge_expired(database, platform.clock)
 
 
 async def maintain_all(

@@ -1,19 +1,19 @@
-"""When the index is cared for."""
+"""When the stores are cared for."""
 
 import dagster as dg
 
-from assets.maintenance.assets import index_maintenance
+from assets.maintenance.assets import expired_records, index_maintenance
 
-MAINTAIN_INDEX = dg.define_asset_job(
-    "maintain_index",
-    selection=dg.AssetSelection.assets(index_maintenance),
-    description="Compact, index, prune and reconcile every tenant's table.",
+MAINTAIN = dg.define_asset_job(
+    "maintain",
+    selection=dg.AssetSelection.assets(index_maintenance, expired_records),
+    description="Compact, index, prune and reconcile every tenant's table; delete records whose time is over.",
 )
 
 # At night, and not on the hour, when everybody's jobs start.
 nightly_maintenance = dg.ScheduleDefinition(
     name="nightly_maintenance",
-    job=MAINTAIN_INDEX,
+    job=MAINTAIN,
     cron_schedule="17 3 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

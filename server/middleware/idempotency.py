@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from sanic import Request
 from sanic.response import HTTPResponse
 
@@ -21,6 +22,7 @@ from core.ids import TenantId, content_id
 from core.log import may_fail
 from server.auth.principal import Principal
 from server.errors import error_response
+from server.openapi.models import Upload
 from server.openapi.registry import Keyed, Operation
 from stores.idempotency import Claim, IdempotencyRecords, KeptAnswer
 from stores.sql.engine import Database
@@ -158,16 +160,21 @@ def idempotency_key(request: Request, operation: Operation) -> str | None:
 
 def fingerprint_of(given: Mapping[str, Any]) -> str:
     """Return a SHA-256 over what was asked, however it was spelled: order of keys and form boundaries do not count."""
-    asked = {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in given.items()}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=_plain).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(given, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return hashlib.sha256(value).hexdigest()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    return str(value)
+    match value:
+        case BaseModel():
+            return dict(value)
+        case bytes():
+            return hashlib.sha256(value).hexdigest()
+        case Upload():
+            return asdict(value)
+        case set() | frozenset():
+            return sorted(value)
+        case _:
+            return str(value)
 
 
 def identity_of(operation: Operation, principal: Principal | None, key: str, fingerprint: str) -> str:

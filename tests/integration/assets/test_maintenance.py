@@ -15,10 +15,11 @@ from tests.integration.assets.batch import Batch
 TEXTS = ["A first text, about nothing.", "A second text, about as much."]
 
 
-def maintain(batch: Batch) -> dict[str, object]:
-    job = definitions_with(batch.platform).resolve_job_def("maintain_index")
+def maintain(batch: Batch, asset: str = "index_maintenance") -> dict[str, object]:
+    """Run the nightly job; return what the asset says of it."""
+    job = definitions_with(batch.platform).resolve_job_def("maintain")
     result = job.execute_in_process(instance=batch.instance)
-    [event] = result.get_asset_materialization_events()
+    [event] = [done for done in result.get_asset_materialization_events() if done.asset_key == dg.AssetKey(asset)]
     metadata = event.step_materialization_data.materialization.metadata
     return {name: getattr(value, "value", value) for name, value in metadata.items()}
 
@@ -52,6 +53,17 @@ def test_tables_between_stages_are_removed_when_they_are_old(batch: Batch) -> No
         os.utime(table, (old, old))
     assert maintain(batch)["stage_tables_removed"] == 4
     assert [table for table in tables if table.exists()] == tables[4:]
+
+
+def test_records_that_are_over_are_deleted(batch: Batch) -> None:
+    """The same night clears the tables of what nobody may use any more, and tells how much of each."""
+    assert maintain(batch, "expired_records") == {
+        "idempotency_records": 0,
+        "revoked_tokens": 0,
+        "refresh_tokens": 0,
+        "sessions": 0,
+        "signing_keys": 0,
+    }
 
 
 def test_maintenance_runs_every_night_by_itself() -> None:

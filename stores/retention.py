@@ -1,0 +1,40 @@
+"""Rows whose time is over, deleted for good. Nothing here is read any more by anybody."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select
+
+from core.clock import Clock
+from stores.sql.engine import Database
+from stores.sql.models import Base, IdempotencyRow, RefreshTokenRow, RevokedTokenRow, SessionRow, SigningKeyRow
+
+# A session stays listed for a while after its end, so that its owner can see why it ended.
+_ENDED_SESSIONS_KEPT_FOR = timedelta(days=30)
+
+
+async def purge_expired(database: Database, clock: Clock) -> Mapping[str, int]:
+    """Delete what is over; return how many rows of each table."""
+    now = clock.now()
+    return {model.__tablename__: await _delete(database, model, condition) for model, condition in _conditions(now)}
+
+
+def _conditions(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
+    """Return what is over in each table, those that refer to others first."""
+    ended = now - _ENDED_SESSIONS_KEPT_FOR
+    ended_sessions = or_(SessionRow.expires_at <= ended, SessionRow.revoked_at <= ended)
+    return [
+        # An attempt still at work may hold a record whose day is over.
+        (IdempotencyRow, and_(IdempotencyRow.expires_at <= now, IdempotencyRow.lease_until <= now)),
+        (RevokedTokenRow, RevokedTokenRow.expires_at <= now),
+        (RefreshTokenRow, RefreshTokenRow.session_id.in_(select(SessionRow.id).where(ended_sessions))),
+        (SessionRow, ended_sessions),
+        (SigningKeyRow, SigningKeyRow.retired_at <= now),
+    ]
+
+
+async def _delete(database: Database, model: type[Base], condition: ColumnElement[bool]) -> int:
+    async with database.transaction() as session:
+        gone = await session.execute(delete(model).where(condition).execution_options(synchronize_session=False))
+    assert isinstance(gone, CursorResult)
+    return int(gone.rowcount)

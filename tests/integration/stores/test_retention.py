@@ -1,0 +1,115 @@
+"""What is over goes, what is not stays, on both databases."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from core.clock import FrozenClock
+from stores.retention import purge_expired
+from stores.sql.engine import Database
+from stores.sql.models import (
+    Base,
+    IdempotencyRow,
+    RefreshTokenRow,
+    RevokedTokenRow,
+    SessionRow,
+    SigningKeyRow,
+    UserRow,
+)
+
+CLOCK = FrozenClock()
+NOW = CLOCK.now()
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    async with database.transaction() as session:
+        session.add(UserRow(id="u", email="u", name="u", password_hash="", created_at=NOW, updated_at=NOW))
+    yield database
+    await database.dispose()
+
+
+def record(name: str, *, expires_at: datetime, lease_until: datetime = NOW) -> IdempotencyRow:
+    return IdempotencyRow(
+        identity=name,
+        fingerprint="f",
+        fence=1,
+        lease_until=lease_until,
+        headers={},
+        created_at=NOW,
+        expires_at=expires_at,
+    )
+
+
+def session_row(name: str, *, expires_at: datetime, revoked_at: datetime | None = None) -> SessionRow:
+    return SessionRow(id=name, user_id="u", created_at=NOW, expires_at=expires_at, revoked_at=revoked_at)
+
+
+def token(session: str) -> RefreshTokenRow:
+    return RefreshTokenRow(token_hash=session, session_id=session, issued_at=NOW, expires_at=NOW)
+
+
+def signing_key(name: str, retired_at: datetime | None) -> SigningKeyRow:
+    return SigningKeyRow(
+        kid=name, public_key="", sealed_private_key=b"", created_at=NOW, signs_from=NOW, retired_at=retired_at
+    )
+
+
+def over() -> list[list[Base]]:
+    return [
+        [
+            session_row("expired", expires_at=NOW - 30 * DAY),
+            session_row("revoked", expires_at=NOW + DAY, revoked_at=NOW - 30 * DAY),
+        ],
+        [
+            token("expired"),
+            token("revoked"),
+            record("over", expires_at=NOW),
+            RevokedTokenRow(jti="over", revoked_at=NOW, expires_at=NOW),
+            signing_key("retired", NOW),
+        ],
+    ]
+
+
+def not_over() -> list[list[Base]]:
+    return [
+        [
+            session_row("lately expired", expires_at=NOW - 29 * DAY),
+            session_row("living", expires_at=NOW + DAY),
+        ],
+        [
+            token("lately expired"),
+            token("living"),
+            record("kept", expires_at=NOW + DAY),
+            record("at work", expires_at=NOW, lease_until=NOW + timedelta(seconds=1)),
+            RevokedTokenRow(jti="kept", revoked_at=NOW, expires_at=NOW + DAY),
+            signing_key("signs", None),
+            signing_key("verifies", NOW + DAY),
+        ],
+    ]
+
+
+TABLES: list[type[Base]] = [IdempotencyRow, RevokedTokenRow, RefreshTokenRow, SessionRow, SigningKeyRow]
+
+
+async def test_only_what_is_over_is_deleted(database: Database) -> None:
+    """Each table loses its rows past their time and keeps those at work, in use or of use to somebody."""
+    async with database.transaction() as session:
+        for rows in (*over(), *not_over()):
+            session.add_all(rows)
+            await session.flush()
+    assert await purge_expired(database, CLOCK) == {
+        "idempotency_records": 1,
+        "revoked_tokens": 1,
+        "refresh_tokens": 2,
+        "sessions": 2,
+        "signing_keys": 1,
+    }
+    async with database.reading() as session:
+        left = [await session.scalar(select(func.count()).select_from(table)) for table in TABLES]
+    assert left == [2, 1, 2, 2, 2]
+    assert sum((await purge_expired(database, CLOCK)).values()) == 0
