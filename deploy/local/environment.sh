@@ -83,7 +83,7 @@ explained() {
     "$@" 2>&1 | tee "$log" | { grep --line-buffered -vE '^ [+-] ' || true; } && return
     if grep -qiE 'no space left|disk quota' "$log" || [ "$(free_megabytes .)" -lt 50 ]; then
         give_up "the disk is full: $(free_megabytes .) MB are free here and the environment needs $free_megabytes_needed MB."
-    elif grep -qiE 'compiler|gcc|clang|command .?cc' "$log"; then
+    elif grep -qiE 'compiler|gcc|clang|command .?cc' "$log" && ! command -v cc gcc clang >/dev/null; then
         give_up "a requirement has no ready-made wheel for this machine and no C compiler was found to build it; on Debian and Ubuntu: apt install build-essential."
     elif grep -qiE 'dns|resolve host|connection|timed out|network|could not find a version|error sending request' "$log"; then
         give_up "the package registry could not be reached; the lines above say why. What was fetched is kept: run this again."
