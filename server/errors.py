@@ -45,6 +45,11 @@ class RequestTimedOut(ApiError):
     status, code = 408, "REQUEST_TIMEOUT"
 
 
+class MalformedHttp(exceptions.BadRequest):
+    """Bytes that are not HTTP as two readers would both understand it. A kind of the framework's own error, because
+    the framework ends connections on that."""
+
+
 class UriTooLong(ApiError):
     """The request line is longer than the server reads."""
 
@@ -131,6 +136,9 @@ def _framework_error(request: Request, exception: exceptions.SanicException) -> 
             return ServiceUnavailable("The request took longer than the server allows. Try again later.")
         case exceptions.ExpectationFailed():
             return ExpectationNotMet("The only expectation answered here is 100-continue.")
+        case MalformedHttp():
+            violations = [{"pointer": "", "message": str(exception)}]
+            return ValidationFailed("The request is not well-formed HTTP.", violations=violations)
         case exceptions.BadRequest():
             return ValidationFailed("The request is not well-formed HTTP.", violations=[])
     return None

@@ -83,7 +83,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 envelope=open_envelope(settings),
                 authentication=Authentication(ApiKeys(database, clock)),
                 idempotency=IdempotencyRecords(
-                    database, clock, lease=timedelta(seconds=settings.idempotency_lease_seconds), kept_for=_IDEMPOTENCY_KEPT_FOR
+                    database,
+                    clock,
+                    lease=timedelta(seconds=settings.idempotency_lease_seconds),
+                    kept_for=_IDEMPOTENCY_KEPT_FOR,
                 ),
                 documents=documents,
                 answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),

@@ -110,13 +110,16 @@ def _serve_one(settings: "Settings", listener: socket.socket) -> None:
     from sanic import Sanic
 
     from server.app.application import create_app  # the parent does without all that
+    from server.middleware.framing import StrictProtocol
 
     # Ctrl-C reaches the whole terminal group. Only the parent's SIGTERM counts: a second signal would cut off
     # the requests that the first one lets finish.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     app = create_app(settings)
-    app.prepare(sock=listener, single_process=True, access_log=False, motd=False, backlog=_BACKLOG)
+    app.prepare(
+        sock=listener, single_process=True, access_log=False, motd=False, backlog=_BACKLOG, protocol=StrictProtocol
+    )
     Sanic.serve_single(app)
     # All is closed. Taking down an interpreter full of native threads can last longer than all of the above.
     os._exit(0)

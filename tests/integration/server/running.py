@@ -24,6 +24,7 @@ from pipelines.streams.ingest_lane import work_off
 from server.app.application import create_app
 from server.auth.api_keys.service import create_key, create_tenant
 from server.auth.principal import Scope
+from server.middleware.framing import StrictProtocol
 from stores.blobs import BlobStore
 from stores.documents import Documents
 from stores.job_keeper import keep
@@ -106,7 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[Api]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
-        server = await app.create_server(sock=listener, return_asyncio_server=True)
+        server = await app.create_server(sock=listener, return_asyncio_server=True, protocol=StrictProtocol)
         assert server is not None
         await server.startup()
         await server.before_start()
