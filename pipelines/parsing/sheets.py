@@ -31,7 +31,7 @@ _ZERO_TIME = re.compile(r" 00:00:00$")
 
 def read_xlsx(file: SourceFile) -> Iterator[Element]:
     """Yield the sheets in order; a sheet's name is the section of what is on it."""
-    import openpyxl  # type: ignore[import-untyped]  # ships no types
+    import openpyxl
 
     book = openpyxl.load_workbook(io.BytesIO(file.content), read_only=True, data_only=True)
     for sheet in book.worksheets:
@@ -41,7 +41,7 @@ def read_xlsx(file: SourceFile) -> Iterator[Element]:
 
 def read_xls(file: SourceFile) -> Iterator[Element]:
     """Yield the sheets of a workbook from before 2007 likewise. Raises DocumentEncrypted."""
-    import xlrd  # type: ignore[import-untyped]  # ships no types
+    import xlrd
 
     try:
         book = xlrd.open_workbook(file_contents=file.content, on_demand=True)
