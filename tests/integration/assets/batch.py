@@ -134,6 +134,18 @@ class Batch:
         connection.close()
         return found
 
+    def chunk_ids(self, tenant_id: TenantId) -> Counter[str]:
+        """Return how often the index holds each chunk of the tenant."""
+
+        async def read() -> Counter[str]:
+            async with self.platform.ingestion() as ingestion:
+                table = await ingestion.lance.open_table(
+                    tenant_id, ingestion.embedder.space, ingestion.embedder.dimensions
+                )
+                return Counter(await table.chunk_ids())
+
+        return asyncio.run(read())
+
     def stored_chunks(self, tenant_id: TenantId) -> dict[DocumentId, int]:
         """Return how many chunks the index holds of each document of the tenant."""
 
