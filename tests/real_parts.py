@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 _START_SECONDS = 20.0
+_NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 @contextlib.contextmanager
@@ -30,11 +32,11 @@ def redis() -> Iterator[str]:
         return
     program = shutil.which("redis-server") or _miss("no redis-server is installed and CODEXOS_TEST_REDIS_URL is unset")
     with tempfile.TemporaryDirectory(prefix="codexos-redis-") as folder:
-        socket = Path(folder) / "redis.sock"
-        options = ("--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", "", "--appendonly", "no")
-        with _running([program, *options]), Redis(unix_socket_path=str(socket)) as client:
+        path = Path(folder) / "redis.sock"
+        options = ("--port", "0", "--unixsocket", str(path), "--dir", folder, "--save", "", "--appendonly", "no")
+        with _running([program, *options]), Redis(unix_socket_path=str(path)) as client:
             _wait_for(client.ping, RedisError)
-            yield f"unix://{socket}"
+            yield f"unix://{path}"
 
 
 @contextlib.contextmanager
@@ -59,6 +61,25 @@ def postgresql() -> Iterator[str]:
         with _running([str(programs / "postgres"), "-D", data, *options], user=user, cwd=folder):
             _wait_for(lambda: psycopg.connect(host=folder, user="postgres").close(), psycopg.OperationalError)
             yield f"postgresql+asyncpg://postgres@/postgres?host={folder}"
+
+
+@contextlib.contextmanager
+def nginx(*, upstream_port: int) -> Iterator[str]:
+    """Yield the URL of an nginx with the shipped configuration, in front of an API on `upstream_port`."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or _miss("no nginx is installed")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="codexos-nginx-") as folder:
+        shipped = (Path(__file__).parents[1] / "deploy" / "nginx" / "codexos.conf").read_text("utf-8")
+        placed = shipped.replace("127.0.0.1:8000", f"127.0.0.1:{upstream_port}").replace(":8080", f":{port}")
+        configuration = Path(folder) / "nginx.conf"
+        # A test's server writes into its own folder, and stays in the foreground to be ended by its parent.
+        folders = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in _NGINX_TEMPORARY)
+        placed = placed.replace("http {", f"daemon off; pid {folder}/pid;\nhttp {{ {folders}", 1)
+        configuration.write_text(placed, "utf-8")
+        with _running([program, "-c", str(configuration), "-p", folder, "-e", "stderr"]):
+            _wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close(), OSError)
+            yield f"http://127.0.0.1:{port}"
 
 
 def _postgresql_programs() -> Path | None:

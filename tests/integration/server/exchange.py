@@ -37,6 +37,8 @@ async def exchange(url: str, request: bytes) -> list[RawAnswer]:
 def _answers(received: bytes) -> list[RawAnswer]:
     found = []
     while received:
+        if not received.startswith(b"HTTP/"):  # the answer to what was taken for HTTP/0.9: a body, and the end
+            return [*found, RawAnswer(status=0, headers={}, body=received)]
         head, _, received = received.partition(b"\r\n\r\n")
         status_line, *fields = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
