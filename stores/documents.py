@@ -86,9 +86,8 @@ class Documents:
             DocumentRow.indexed_revision.is_not(None),
             DocumentRow.status != DocumentStatus.DELETED,
         )
-        async with self._database.reading() as session:
-            rows = await session.execute(query)
-            return {DocumentId(found): revision for found, revision in rows if revision is not None}
+        rows = await self._database.rows(query)
+        return {DocumentId(found): revision for found, revision in rows if revision is not None}
 
     async def living(self, tenant_id: TenantId) -> dict[DocumentId, int]:
         """Return every document of a tenant that is not deleted with its indexed revision, 0 while there is none."""

@@ -1,6 +1,8 @@
 """One request, one transaction, on SQLite and PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 
 import pytest
 from sqlalchemy import func, select
@@ -113,3 +115,16 @@ async def test_after_the_commit_transactions_are_on_their_own(database: Database
         await add(database, "b")
     async with database.reading() as session:
         assert await tenants(session) == 2
+
+
+async def test_one_query_reads_what_is_true_and_what_its_own_unit_wrote(database: Database) -> None:
+    """Before the commit only the unit itself finds its row; from the commit on everybody does."""
+    query = select(TenantRow.id)
+    assert await database.rows(query) == []
+    async with database.unit_of_work() as work:
+        await add(database, "a")
+        assert [row.id for row in await database.rows(query)] == ["a"]
+        outside = asyncio.create_task(database.rows(query), context=Context())
+        assert await outside == []
+        await work.commit()
+        assert [row.id for row in await database.rows(query)] == ["a"]
