@@ -21,10 +21,7 @@ class Moved(Exception):
 
 def vector_candidates(found: pa.Table) -> list[Candidate]:
     """Return the candidates of a vector search."""
-    return [
-        Candidate(row_id=row_id, chunk_id=chunk_id, document_id=document_id, revision=revision, similarity=similarity)
-        for row_id, chunk_id, document_id, revision, similarity in _tuples(found, "similarity")
-    ]
+    return [Candidate(*known) for known in _tuples(found, "similarity")]
 
 
 def keyword_candidates(found: pa.Table, vector: Vectors | None) -> list[Candidate]:
@@ -35,14 +32,7 @@ def keyword_candidates(found: pa.Table, vector: Vectors | None) -> list[Candidat
     """
     similarities = [None] * found.num_rows if vector is None else _cosines(found, vector)
     return [
-        Candidate(
-            row_id=row_id,
-            chunk_id=chunk_id,
-            document_id=document_id,
-            revision=revision,
-            similarity=similarity,
-            bm25=bm25,
-        )
+        Candidate(row_id, chunk_id, document_id, revision, similarity, bm25)
         for (row_id, chunk_id, document_id, revision, bm25), similarity in zip(
             _tuples(found, "bm25"), similarities, strict=True
         )
