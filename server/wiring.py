@@ -19,6 +19,7 @@ from core.settings import Settings
 from pipelines.embedding import open_embedder
 from server.auth.api_keys.service import ApiKeys
 from server.auth.authentication import Authentication
+from server.auth.mfa.service import SecondFactor
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.rag.answering import Answering
@@ -38,6 +39,8 @@ from vault.open import open_envelope
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+# What an authenticator shows above its codes.
+_ISSUER = "CodexOS"
 _IDEMPOTENCY_KEPT_FOR = timedelta(hours=24)
 
 
@@ -48,6 +51,7 @@ class Parts:
     database: Database
     envelope: Envelope
     authentication: Authentication
+    second_factor: SecondFactor
     idempotency: IdempotencyRecords
     documents: DocumentService
     answering: Answering
@@ -66,6 +70,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         partial(open_embedder, settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
     )
     embedder.start()
+    envelope = open_envelope(settings)
     documents = DocumentService(
         database=database,
         blobs=BlobStore(settings.blob_path.as_uri()),
@@ -80,8 +85,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         try:
             yield Parts(
                 database=database,
-                envelope=open_envelope(settings),
+                envelope=envelope,
                 authentication=Authentication(ApiKeys(database, clock)),
+                second_factor=SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER),
                 idempotency=IdempotencyRecords(
                     database,
                     clock,

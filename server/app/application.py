@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sanic import Request, Sanic
 from sanic.config import Config
 
+from server.auth.mfa.routes import mfa
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
 from server.middleware import request_id
@@ -49,7 +50,7 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, rag))
+    return list(chain(health, openapi, mfa, rag))
 
 
 def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:

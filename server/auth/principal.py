@@ -40,6 +40,13 @@ class Principal:
         """Return the actor as limits, idempotency records and the audit log know it: `key:<id>` or `user:<id>`."""
         return f"user:{self.user_id}" if self.user_id is not None else f"key:{self.key_id}"
 
+    @property
+    def user(self) -> UserId:
+        """Return the user, where the handler demands a person."""
+        if self.user_id is None:
+            raise TypeError("a key is no person")
+        return self.user_id
+
 
 Anyone = Annotated[Principal, Requires(None)]
 Person = Annotated[Principal, Requires(None, person=True)]
