@@ -31,10 +31,18 @@ class FormBody(RequestBody):
     json_parts: ClassVar[frozenset[str]] = frozenset()
 
 
+def _bounds(schema: dict[str, Any]) -> None:
+    # The bounds of a number that is read from text stand outside of the number, where pydantic spells them its own way.
+    for field in schema.get("properties", {}).values():
+        for ours, published in (("ge", "minimum"), ("le", "maximum")):
+            if ours in field:
+                field[published] = field.pop(ours)
+
+
 class QueryString(BaseModel):
     """The parameters behind the question mark. All values arrive as text, so each field says how it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_bounds)
 
 
 class Answer(BaseModel):
@@ -60,7 +68,7 @@ def _whole_number(value: object) -> object:
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole_number, json_schema_input_type=int)]
+WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 
 
 class Violation(Answer):

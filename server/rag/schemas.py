@@ -47,9 +47,21 @@ def _available(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(_not_blank)]
+def _no_file(value: str) -> str:
+    if value == "file":
+        raise ValueError("A file is sent as multipart/form-data, in a part named source or file")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"pattern": r"\S"})]
 SourceType = Annotated[
     str, AfterValidator(_available), Field(json_schema_extra={"enum": ["file", "text"]}, description="file or text.")
+]
+TextSourceType = Annotated[
+    str,
+    AfterValidator(_available),
+    AfterValidator(_no_file),
+    Field(json_schema_extra={"enum": ["text"]}, description="text; a file is sent as a form."),
 ]
 Collection = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_short)]
@@ -106,14 +118,8 @@ class _Ingest(RequestBody):
 class IngestText(_Ingest, JsonBody):
     """A text in JSON."""
 
+    source_type: TextSourceType
     source: Text = Field(description="The text itself.")
-
-    @field_validator("source_type")
-    @classmethod
-    def _no_file(cls, value: str) -> str:
-        if value == "file":
-            raise ValueError("A file is sent as multipart/form-data, in a part named source or file")
-        return value
 
     @property
     def label(self) -> str:
