@@ -48,7 +48,8 @@ def _cosines(found: pa.Table, vector: Vectors) -> list[float]:
     flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     stored = flat.reshape(found.num_rows, len(vector))
     lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(vector)
-    return cast(list[float], (stored @ vector / np.where(lengths > 0, lengths, 1.0)).tolist())
+    products = np.einsum("ij,j->i", stored, vector)  # not `@`, as in stores/lance/resident.py
+    return cast(list[float], (products / np.where(lengths > 0, lengths, 1.0)).tolist())
 
 
 def union(near: Sequence[Candidate], matching: Sequence[Candidate]) -> list[Candidate]:

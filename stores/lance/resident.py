@@ -67,7 +67,8 @@ class Resident:
         if not len(self.row_ids) or length == 0.0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         choice = np.arange(len(self.row_ids)) if allowed is None else np.flatnonzero(np.isin(self.row_ids, allowed))
-        cosines = (self.units @ (vector / length))[choice]
+        # Not `@`: BLAS splits it over threads that wait for each other, and for whoever else has the core meanwhile.
+        cosines = np.einsum("ij,j->i", self.units, vector / length)[choice]
         if limit < len(choice):
             best = np.argpartition(-cosines, limit)[:limit]
             choice, cosines = choice[best], cosines[best]
