@@ -8,7 +8,7 @@ UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url -
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-full check format lock env-example clean runtime dev bench $(BENCHES:%=bench-%)
+.PHONY: help up demo test test-full check format lock env-example clean runtime dev bench bench-peers-install $(BENCHES:%=bench-%)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,13 +44,17 @@ bench: $(BENCHES:%=bench-%) ## Print every published figure (BENCH='--data DIR' 
 $(BENCHES:%=bench-%): bench-%: dev
 	$(PY) -m benchmarks.$* $(BENCH)
 
+bench-peers-install: runtime ## Install the peers that bench-throughput compares with (700 MB in .venv-peers)
+	$(PY) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/requirements.txt
+
 lock: ## Resolve the requirements anew (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	echo uv | $(UV_COMPILE) - -o requirements-uv.lock
 
 clean: ## Remove the environment and caches; data folders stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 runtime dev:
 	@deploy/local/environment.sh $@

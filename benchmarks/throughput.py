@@ -3,25 +3,33 @@
     python -m benchmarks.throughput [--documents 300] [--data DIR/scifact]
 
 Texts come from a BEIR corpus (`corpus.jsonl`) with --data, and are made up otherwise. The embedder alone is timed
-before and after the whole, in one process, because the machine's speed drifts; CPU time is printed for that reason too.
+twice, in one process, because the machine's speed drifts; CPU time is printed for that reason too. Where peers are
+installed (`make bench-peers-install`) they index the same chunks in between two runs of ours.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from benchmarks.comparison import is_installed, run_peers, table
 from benchmarks.machine import heading
+from benchmarks.peers.sample import sampled
 from benchmarks.system import Installation, installation, system
 from core.clock import SystemClock
 from core.ids import TenantId
 from core.settings import Settings
 from pipelines.assembly import Ingestion, open_ingestion
+from pipelines.embedding.graph_file import ensure_graph
+from pipelines.embedding.local import LocalEmbedder
+from pipelines.embedding.weights import find_model
 from pipelines.streams.ingest_lane import IngestLane
 from stores.letterbox import Letterbox
 from stores.redis import Bell, connect
@@ -29,6 +37,24 @@ from stores.sql.models import Lane
 
 AIM_SHARE = 0.85
 _POSTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One ingestion: what was indexed, its wall and CPU seconds, and the embedder's alone on the same chunks."""
+
+    chunks: list[str]
+    wall: float
+    cpu: float
+    alone: tuple[float, float]
+
+    @property
+    def chunks_per_second(self) -> float:
+        return len(self.chunks) / self.wall
+
+    @property
+    def share(self) -> float:
+        return sum(self.alone) / 2 / self.wall
 
 
 def texts(documents: int, data: Path | None) -> list[str]:
@@ -90,7 +116,7 @@ def alone(ingestion: Ingestion, chunks: Sequence[str]) -> float:
     return time.perf_counter() - began
 
 
-async def measure(installed: Installation, bodies: Sequence[str]) -> tuple[int, float, float, float, float]:
+async def measure(installed: Installation, bodies: Sequence[str]) -> Measured:
     async with system(installed, parts=["api"]) as client:
         await post(client, bodies)
     settings = Settings.model_validate({"home": installed.home})
@@ -103,20 +129,42 @@ async def measure(installed: Installation, bodies: Sequence[str]) -> tuple[int, 
         chunks = await stored_texts(ingestion, TenantId(installed.tenant_id))
         first = await asyncio.to_thread(alone, ingestion, chunks)
         second = await asyncio.to_thread(alone, ingestion, chunks)
-    return len(chunks), wall, cpu, first, second
+    return Measured(chunks=chunks, wall=wall, cpu=cpu, alone=(first, second))
+
+
+async def ingested(bodies: Sequence[str]) -> Measured:
+    """Ingest these texts into a new installation and print what it took."""
+    async with installation(CODEXOS_RATE_LIMIT_AUTHENTICATED_PER_MINUTE="1000000") as installed:
+        measured = await measure(installed, bodies)
+    chunks = len(measured.chunks)
+    first, second = measured.alone
+    print(f"documents {len(bodies)}   chunks {chunks}")
+    print(f"embedder alone     {chunks / first:7.1f} and {chunks / second:.1f} chunks/s")
+    print(
+        f"whole ingestion    {measured.chunks_per_second:7.1f} chunks/s   "
+        f"({measured.wall:.1f} s wall, {measured.cpu:.1f} s CPU in the worker)"
+    )
+    print(f"share              {measured.share:7.2f}   aim: at least {AIM_SHARE}\n", flush=True)
+    return measured
+
+
+async def compared(bodies: Sequence[str], before: Measured) -> str:
+    """Have the peers index the chunks of `before`, then ingest anew; without peers there is nothing to repeat."""
+    with tempfile.TemporaryDirectory(prefix="codexos-bench-") as folder:
+        files = find_model()
+        sample = [before.chunks[position] for position in sampled(len(before.chunks))]
+        ours = LocalEmbedder(Path(folder), threads=2, files=files).embed(sample)
+        graph = ensure_graph(Path(folder), files)
+        outcomes = await asyncio.to_thread(run_peers, before.chunks, ours, graph=graph, tokenizer=files.tokenizer)
+    after = await ingested(bodies) if is_installed() else before
+    return table(before.chunks_per_second, after.chunks_per_second, outcomes)
 
 
 async def run(documents: int, data: Path | None) -> int:
     bodies = texts(documents, data)
-    async with installation(CODEXOS_RATE_LIMIT_AUTHENTICATED_PER_MINUTE="1000000") as installed:
-        chunks, wall, cpu, first, second = await measure(installed, bodies)
-    bare = (first + second) / 2
-    share = bare / wall
-    print(f"documents {len(bodies)}   chunks {chunks}")
-    print(f"embedder alone     {chunks / first:7.1f} and {chunks / second:.1f} chunks/s")
-    print(f"whole ingestion    {chunks / wall:7.1f} chunks/s   ({wall:.1f} s wall, {cpu:.1f} s CPU in the worker)")
-    print(f"share              {share:7.2f}   aim: at least {AIM_SHARE}")
-    return 0 if share >= AIM_SHARE else 1
+    measured = await ingested(bodies)
+    print(await compared(bodies, measured))
+    return 0 if measured.share >= AIM_SHARE else 1
 
 
 def main() -> int:
