@@ -9,16 +9,16 @@ from stores.lance.predicates import AllOf, AnyOf, Column, HasTerm, Not, OneOf, P
 from stores.lance.terms import presence_term, value_term
 
 _SYSTEM = "_system."
-_SYSTEM_TYPES: Mapping[str, type] = {
+SYSTEM_TYPES: Mapping[str, type] = {
     "document_id": str,
     "source": str,
     "source_type": str,
     "collection": str,
     "page": int,
 }
-_MOST_CONDITIONS = 50
-_LONGEST_LIST = 100
-_LARGEST_INTEGER = 2**31 - 1
+MOST_CONDITIONS = 50
+LONGEST_LIST = 100
+LARGEST_INTEGER = 2**31 - 1
 
 Violation = dict[str, str]
 
@@ -42,8 +42,8 @@ def compile_filters(filters: Any) -> Predicate | None:
         return None
     if not isinstance(filters, Mapping):
         _fail([{"pointer": "/filters", "message": "Filters must be an object of keys and values."}])
-    if len(filters) > _MOST_CONDITIONS:
-        _fail([{"pointer": "/filters", "message": f"At most {_MOST_CONDITIONS} filters are allowed."}])
+    if len(filters) > MOST_CONDITIONS:
+        _fail([{"pointer": "/filters", "message": f"At most {MOST_CONDITIONS} filters are allowed."}])
     parts: list[Predicate] = []
     violations: list[Violation] = []
     for key, value in filters.items():
@@ -66,20 +66,22 @@ def _condition(key: Any, value: Any) -> Predicate:
         raise _Refused("", "A filter's key must be a string.")
     if key.startswith("$"):
         raise _Refused("", f"Unknown operator {key[:40]}.")
+    if not key:
+        raise _Refused("", "A filter's key must not be empty.")
     _check_value(value)
-    if key.startswith(_SYSTEM):
+    if key.startswith("_"):  # no name of a user's begins so: a typing error that would match nothing
         return _system_field(key.removeprefix(_SYSTEM), value)
     equal = HasTerm(value_term(key, value))
     return AnyOf((equal, Not(HasTerm(presence_term(key))))) if value is None else equal
 
 
 def _system_field(name: str, value: Any) -> Predicate:
-    wanted = _SYSTEM_TYPES.get(name)
+    wanted = SYSTEM_TYPES.get(name)
     if wanted is None:
-        raise _Refused("", f"There is no such system field; there are {', '.join(sorted(_SYSTEM_TYPES))}.")
+        raise _Refused("", f"There is no such system field; there are {', '.join(sorted(SYSTEM_TYPES))}.")
     if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
         raise _Refused("", f"{name} must be {'a string' if wanted is str else 'an integer'} or null.")
-    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise _Refused("", f"{name} is out of range.")
     return OneOf(cast(Column, name), (cast("str | int | None", value),))
 
@@ -92,8 +94,8 @@ def _check_value(value: Any) -> None:
             "A filter's value must be a string, a number, a boolean, null or a list of these.",
         )
     if isinstance(value, list):
-        if len(value) > _LONGEST_LIST:
-            raise _Refused("", f"A list may have at most {_LONGEST_LIST} elements.")
+        if len(value) > LONGEST_LIST:
+            raise _Refused("", f"A list may have at most {LONGEST_LIST} elements.")
         for pointer, element in _elements(value):
             if not _is_scalar(element):
                 raise _Refused(pointer, "A list may hold strings, finite numbers, booleans and null.")

@@ -1,9 +1,9 @@
 """What every model of the API is: frozen, exact, and honest about what it does not know."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 JSON = "application/json"
 FORM = "multipart/form-data"
@@ -16,6 +16,22 @@ class RequestBody(BaseModel):
 
     model_config = _STRICT
     media_type: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, given: Any) -> Any:
+        # To JSON Schema, and to languages with one type of number, 81.0 is an integer.
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: int(value) if isinstance(value, float) and value.is_integer() and cls._is_integer(name) else value
+            for name, value in given.items()
+        }
+
+    @classmethod
+    def _is_integer(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        return field is not None and int in (field.annotation, *get_args(field.annotation))
 
 
 class JsonBody(RequestBody):

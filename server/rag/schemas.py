@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     PlainValidator,
     StringConstraints,
@@ -17,6 +18,7 @@ from pipelines.chunking.limits import MIN_CHUNK_TOKENS
 from pipelines.document import ChunkingConfig, ChunkingStrategy
 from server.openapi.models import Answer, FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
 from server.rag.metadata import check_metadata
+from server.rag.published import FILTERS, METADATA
 from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobRow, JobStatus
 
 DEFAULT_COLLECTION = "default"
@@ -66,12 +68,10 @@ TextSourceType = Annotated[
 Collection = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_short)]
 # A part with a filename arrives as an Upload, one without as text; a form cannot say so in advance.
-FilePart = Annotated[
-    Upload | str,
-    PlainValidator(lambda value: value),
-    WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"}),
-]
-Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata)]
+_FILE_SCHEMA: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
+FilePart = Annotated[Upload | str, PlainValidator(lambda value: value), WithJsonSchema(_FILE_SCHEMA)]
+Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata), WithJsonSchema(METADATA)]
+Filters = Annotated[dict[str, Any], WithJsonSchema(FILTERS)]
 Strategy = Literal["recursive", "semantic", "fixed"]
 Status = Literal["queued", "processing", "indexed", "failed", "deleted"]
 
@@ -130,9 +130,21 @@ class IngestText(_Ingest, JsonBody):
         return self.source.encode()
 
 
+def _file_or_text(schema: dict[str, Any]) -> None:
+    """Publish what the validators below hold a form to, as far as a schema can."""
+    # A part with a filename may be called source as well; a schema has one type for one name.
+    schema["properties"]["source"] = {"type": "string", "pattern": r"\S", "description": "The text, or the file."}
+    schema["properties"]["file"] = _FILE_SCHEMA | {"description": "The file."}
+    schema["oneOf"] = [
+        {"properties": {"source_type": {"const": "text"}, "file": False}, "required": ["source"]},
+        {"properties": {"source_type": {"const": "file"}, "source": False}, "required": ["file"]},
+    ]
+
+
 class IngestForm(_Ingest, FormBody):
     """A file, or a text, as a form. `metadata` and the numbers are JSON."""
 
+    model_config = ConfigDict(json_schema_extra=_file_or_text)
     json_parts: ClassVar[frozenset[str]] = frozenset({"metadata", "chunk_tokens", "overlap_tokens"})
 
     source: FilePart | None = Field(None, description="The file, or the text.")
@@ -312,7 +324,7 @@ class DocumentsQuery(QueryString):
 class QueryRequest(JsonBody):
     query: Annotated[Text, StringConstraints(max_length=MAX_QUERY_CHARACTERS)]
     limit: int = Field(5, ge=1, le=100)
-    filters: dict[str, Any] | None = Field(
+    filters: Filters | None = Field(
         None, description="By metadata; bare names look in yours first, `_system.*` means ours."
     )
     mode: Literal["hybrid", "vector", "keyword"] = "hybrid"

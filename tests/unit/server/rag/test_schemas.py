@@ -113,7 +113,8 @@ def test_chunking_is_a_whole_snapshot(extra: dict[str, Any], tokens: tuple[int, 
         ({"chunk_tokens": 255}, "/chunk_tokens"),
         ({"chunk_tokens": 3}, "/chunk_tokens"),
         ({"chunk_tokens": True}, "/chunk_tokens"),
-        ({"chunk_tokens": 100.0}, "/chunk_tokens"),
+        ({"chunk_tokens": 100.5}, "/chunk_tokens"),
+        ({"chunk_tokens": "100"}, "/chunk_tokens"),
         ({"overlap_tokens": 200}, "/overlap_tokens"),
         ({"chunk_tokens": 50, "overlap_tokens": 50}, "/overlap_tokens"),
         ({"external_id": ""}, "/external_id"),
@@ -148,3 +149,9 @@ def test_options_have_bounds(extra: dict[str, Any], pointer: str) -> None:
 def test_a_question_has_bounds(extra: dict[str, Any], pointer: str) -> None:
     """The reference's limit of 100, and a query that says something."""
     assert faults(QueryRequest, {"query": "Why?", **extra}).keys() == {pointer}
+
+
+def test_a_whole_number_may_be_spelled_with_a_point() -> None:
+    """To JSON Schema 100.0 is an integer, and to languages with one type of number there is no other."""
+    chunking = IngestText.model_validate({**TEXT, "chunk_tokens": 100.0}).chunking
+    assert (chunking.chunk_tokens, type(chunking.chunk_tokens)) == (100, int)
