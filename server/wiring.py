@@ -20,6 +20,7 @@ from pipelines.embedding import open_embedder
 from server.auth.api_keys.service import ApiKeys
 from server.auth.authentication import Authentication
 from server.auth.mfa.service import SecondFactor
+from server.auth.tenants.service import Memberships
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.rag.answering import Answering
@@ -86,7 +87,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             yield Parts(
                 database=database,
                 envelope=envelope,
-                authentication=Authentication(ApiKeys(database, clock)),
+                authentication=Authentication(ApiKeys(database, clock), Memberships(database, clock)),
                 second_factor=SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER),
                 idempotency=IdempotencyRecords(
                     database,

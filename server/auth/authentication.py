@@ -1,20 +1,58 @@
-"""From the credential of a request to the principal, whatever kind of credential it is."""
+"""From the credential of a request to the principal, whatever kind of credential it is, and the tenant it acts in."""
 
-from core.errors import AuthenticationFailed
+from core.errors import AuthenticationFailed, AuthorizationFailed, ValidationFailed
+from core.ids import TenantId, UserId, is_uuid
 from server.auth.api_keys.service import ApiKeys
 from server.auth.principal import Principal
+from server.auth.tenants.roles import scopes_of
+from server.auth.tenants.service import Memberships
+
+# Where somebody acts who belongs to no tenant: without a scope, they can do what a person needs none for.
+NO_TENANT = TenantId("00000000-0000-0000-0000-000000000000")
 
 
 class Authentication:
-    def __init__(self, keys: ApiKeys) -> None:
+    def __init__(self, keys: ApiKeys, memberships: Memberships) -> None:
         self._keys = keys
+        self._memberships = memberships
 
     async def principal(self, token: str, *, tenant: str | None) -> Principal:
         """Return who `token` speaks for, acting in `tenant` if it is one of theirs.
 
-        Raises AuthenticationFailed, in the same words whatever is wrong with the token.
+        Raises AuthenticationFailed, in the same words whatever is wrong with the token; ValidationFailed for a
+        tenant that is no id; AuthorizationFailed for any that is not theirs, be it another's or nobody's.
         """
         principal = await self._keys.find(token)
         if principal is None:
             raise AuthenticationFailed("The credential is not valid.")
+        wanted = _tenant_id(tenant)
+        if wanted not in (None, principal.tenant_id):
+            raise _not_theirs()
         return principal
+
+    async def acting(self, user_id: UserId, *, tenant: str | None) -> tuple[TenantId, frozenset[str]]:
+        """Return the tenant a user acts in and their scopes there: `tenant`, or the one they joined first.
+
+        Raises ValidationFailed and AuthorizationFailed as `principal`.
+        """
+        wanted = _tenant_id(tenant)
+        memberships = await self._memberships.of(user_id)
+        for tenant_id, role in memberships:
+            if wanted in (None, tenant_id):
+                return tenant_id, frozenset(scopes_of(role))
+        if wanted is not None:
+            raise _not_theirs()
+        return NO_TENANT, frozenset()
+
+
+def _tenant_id(tenant: str | None) -> TenantId | None:
+    if tenant is None:
+        return None
+    if not is_uuid(tenant):
+        fault = {"pointer": "", "message": "X-Tenant-ID should be a UUID in lower case with hyphens"}
+        raise ValidationFailed("The request is not valid.", violations=[fault])
+    return TenantId(tenant)
+
+
+def _not_theirs() -> AuthorizationFailed:
+    return AuthorizationFailed("X-Tenant-ID names no tenant that this credential belongs to.")

@@ -18,8 +18,10 @@ class Scope(StrEnum):
     KEYS_WRITE = "keys:write"
     TENANT_READ = "tenant:read"
     TENANT_WRITE = "tenant:write"
+    TENANT_DELETE = "tenant:delete"
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
+    OWNERS_WRITE = "owners:write"
     AUDIT_READ = "audit:read"
 
 
@@ -56,6 +58,7 @@ KeyReader = Annotated[Principal, Requires(Scope.KEYS_READ)]
 KeyWriter = Annotated[Principal, Requires(Scope.KEYS_WRITE)]
 TenantReader = Annotated[Principal, Requires(Scope.TENANT_READ)]
 TenantWriter = Annotated[Principal, Requires(Scope.TENANT_WRITE)]
+TenantDeleter = Annotated[Principal, Requires(Scope.TENANT_DELETE)]
 MembersReader = Annotated[Principal, Requires(Scope.MEMBERS_READ)]
 MembersWriter = Annotated[Principal, Requires(Scope.MEMBERS_WRITE)]
 AuditReader = Annotated[Principal, Requires(Scope.AUDIT_READ)]

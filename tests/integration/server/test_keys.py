@@ -13,6 +13,7 @@ from core.tokens import looks_like_api_key
 from server.auth.api_keys.service import ApiKeys, create_key, create_tenant, ensure_development_key
 from server.auth.authentication import Authentication
 from server.auth.principal import Scope
+from server.auth.tenants.service import Memberships
 from stores.sql.engine import Database
 from stores.sql.models import ApiKeyRow, TenantRow
 
@@ -29,6 +30,10 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
+def authentication(database: Database, clock: FrozenClock) -> Authentication:
+    return Authentication(ApiKeys(database, clock), Memberships(database, clock))
+
+
 async def a_key(database: Database, clock: FrozenClock) -> tuple[TenantId, str]:
     tenant_id = await create_tenant(database, clock, "test")
     key = await create_key(database, clock, tenant_id, name="test", mode="live", scopes=[Scope.RAG_READ])
@@ -38,7 +43,7 @@ async def a_key(database: Database, clock: FrozenClock) -> tuple[TenantId, str]:
 async def test_a_key_speaks_for_its_tenant_with_its_scopes(database: Database, clock: FrozenClock) -> None:
     """And the key itself is nowhere in the database."""
     tenant_id, key = await a_key(database, clock)
-    principal = await Authentication(ApiKeys(database, clock)).principal(key, tenant=None)
+    principal = await authentication(database, clock).principal(key, tenant=None)
     assert (principal.tenant_id, principal.scopes) == (tenant_id, {"rag:read"})
     async with database.reading() as session:
         [row] = await session.scalars(select(ApiKeyRow))
@@ -49,7 +54,7 @@ async def test_a_key_speaks_for_its_tenant_with_its_scopes(database: Database, c
 async def test_a_key_ends_within_five_seconds(database: Database, clock: FrozenClock, column: object) -> None:
     """Revoked or set to expire now: a process that has just seen the key forgets it in time."""
     _, key = await a_key(database, clock)
-    auth = Authentication(ApiKeys(database, clock))
+    auth = authentication(database, clock)
     await auth.principal(key, tenant=None)
     async with database.transaction() as session:
         await session.execute(update(ApiKeyRow).values({column: clock.now()}))  # type: ignore[dict-item]
@@ -63,7 +68,7 @@ async def test_a_remembered_key_expires_on_time(database: Database, clock: Froze
     _, key = await a_key(database, clock)
     async with database.transaction() as session:
         await session.execute(update(ApiKeyRow).values(expires_at=clock.now() + timedelta(seconds=2)))
-    auth = Authentication(ApiKeys(database, clock))
+    auth = authentication(database, clock)
     await auth.principal(key, tenant=None)
     clock.advance(timedelta(seconds=2))
     with pytest.raises(AuthenticationFailed):
@@ -73,7 +78,7 @@ async def test_a_remembered_key_expires_on_time(database: Database, clock: Froze
 async def test_a_new_key_works_at_once(database: Database, clock: FrozenClock) -> None:
     """That it was unknown a moment ago is not remembered."""
     tenant_id, key = await a_key(database, clock)
-    auth = Authentication(ApiKeys(database, clock))
+    auth = authentication(database, clock)
     async with database.transaction() as session:
         [row] = await session.scalars(select(ApiKeyRow))
         right, row.key_hash = row.key_hash, "0" * 64
@@ -90,7 +95,7 @@ async def test_development_key_is_made_once(database: Database, clock: FrozenClo
     assert key.startswith("cxk_test_")
     assert looks_like_api_key(key)
     assert await ensure_development_key(database, clock, kept=key) == key
-    assert (await Authentication(ApiKeys(database, clock)).principal(key, tenant=None)).scopes == frozenset(Scope)
+    assert (await authentication(database, clock).principal(key, tenant=None)).scopes == frozenset(Scope)
     async with database.reading() as session:
         names = list(await session.scalars(select(TenantRow.name)))
         keys = await session.scalar(select(func.count(ApiKeyRow.id)))
@@ -101,7 +106,7 @@ async def test_development_key_is_replaced_when_row_or_file_is_gone(database: Da
     """A row without its file is a key nobody knows: it stops working. A file without its row opens nothing."""
     lost = await ensure_development_key(database, clock, kept=None)
     key = await ensure_development_key(database, clock, kept=None)
-    auth = Authentication(ApiKeys(database, clock))
+    auth = authentication(database, clock)
     assert key != lost
     with pytest.raises(AuthenticationFailed):
         await auth.principal(lost, tenant=None)

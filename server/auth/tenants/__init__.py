@@ -1,0 +1,1 @@
+"""Tenants, who belongs to them, and what each role may do there."""
