@@ -32,6 +32,12 @@ def get_logger(**fields: Any) -> structlog.typing.FilteringBoundLogger:
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(**fields))
 
 
+def current_request_id() -> str | None:
+    """Return the id of the request this task works for, None outside of one."""
+    bound = structlog.contextvars.get_contextvars().get("request_id")
+    return bound if isinstance(bound, str) else None
+
+
 @contextmanager
 def may_fail(doing: str) -> Iterator[None]:
     """Mark best effort: whatever fails inside is logged with what was being done, and swallowed."""
