@@ -61,6 +61,7 @@ async def installation(**environment: str) -> AsyncIterator[Installation]:
             tenant_id=principal.tenant_id,
             environment={
                 "CODEXOS_HOME": folder,
+                "CODEXOS_RATE_LIMIT_AUTHENTICATED_PER_MINUTE": "1000000",
                 "CODEXOS_REDIS_URL": redis_url,
                 "CODEXOS_LOG_LEVEL": "WARNING",
                 **environment,

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     rate_limit_unauthenticated_per_minute: int = Field(
         20, ge=1, le=1_000_000_000, description="Requests a minute for each address without a valid credential."
     )
+    rate_limit_plans: dict[str, Annotated[int, Field(ge=1, le=1_000_000_000)]] = Field(
+        {}, description='Other limits a minute for tenants of a plan, as JSON: {"scale": 1000}.'
+    )
     trusted_proxies: int = Field(
         0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed; 0 believes none."
     )

@@ -17,7 +17,7 @@ from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding import open_embedder
-from server.auth.api_keys.service import ApiKeys
+from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
 from server.auth.mfa.service import SecondFactor
 from server.auth.tenants.service import Memberships
@@ -26,13 +26,16 @@ from server.health.service import Check, HealthService
 from server.rag.answering import Answering
 from server.rag.query_embedder import QueryEmbedder
 from server.rag.service import DocumentService
+from server.ratelimit.limiter import RateLimiter
+from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.documents import Documents
+from stores.gcra import Gcra, LocalGcra, SoftCounter, microseconds
 from stores.idempotency import IdempotencyRecords
 from stores.lance import LanceStore
 from stores.letterbox import Letterbox
 from stores.outbox import Outbox
-from stores.redis import HEARTBEAT_KEY, Bell, connect
+from stores.redis import HEARTBEAT_KEY, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
 from vault.open import open_envelope
@@ -40,6 +43,9 @@ from vault.open import open_envelope
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+# A counter that takes longer than this is as good as away: every request waits for it. Less would mistake a busy
+# moment of this process for an absence, and count twice.
+_LIMITS_TIMEOUT_SECONDS = 0.5
 # What an authenticator shows above its codes.
 _ISSUER = "CodexOS"
 _IDEMPOTENCY_KEPT_FOR = timedelta(hours=24)
@@ -52,7 +58,9 @@ class Parts:
     database: Database
     envelope: Envelope
     authentication: Authentication
+    key_ring: KeyRing
     second_factor: SecondFactor
+    rate_limiter: RateLimiter
     idempotency: IdempotencyRecords
     documents: DocumentService
     answering: Answering
@@ -66,6 +74,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     clock = SystemClock()
     database = Database(settings.sql_url)
     redis = connect(settings.redis_connection)
+    limits = connect_impatiently(settings.redis_connection, timeout_seconds=_LIMITS_TIMEOUT_SECONDS)
     lance = LanceStore(settings.lance_path)
     embedder = QueryEmbedder(
         partial(open_embedder, settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
@@ -82,13 +91,17 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         new_id=new_id,
         stopping=asyncio.Event(),
     )
-    async with httpx.AsyncClient(trust_env=False) as http:
+    keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
+    audit = AuditLog(clock)
+    async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses():
         try:
             yield Parts(
                 database=database,
                 envelope=envelope,
-                authentication=Authentication(ApiKeys(database, clock), Memberships(database, clock)),
+                authentication=Authentication(keys, memberships),
+                key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id),
                 second_factor=SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER),
+                rate_limiter=_rate_limiter(settings, limits),
                 idempotency=IdempotencyRecords(
                     database,
                     clock,
@@ -101,6 +114,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             )
         finally:
             await redis.aclose()
+            await limits.aclose()
             await database.dispose()
 
 
@@ -141,6 +155,16 @@ def _checks(
 def _is_writable(folder: Path) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
+    counter = SoftCounter(Gcra(redis), LocalGcra(microseconds), microseconds)
+    return RateLimiter(
+        counter,
+        authenticated=settings.rate_limit_authenticated_per_minute,
+        unauthenticated=settings.rate_limit_unauthenticated_per_minute,
+        plans=settings.rate_limit_plans,
+    )
 
 
 def _letterbox(settings: Settings, database: Database, clock: SystemClock) -> Letterbox:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from core.log import get_logger, may_fail
@@ -12,6 +14,8 @@ log = get_logger()
 
 _STREAM = "codexos:wake:ingest"
 _GROUP = "workers"
+_CROWD_CONNECTIONS = 16
+_CROWD_WAIT_SECONDS = 2
 _STREAM_LENGTH = 1_000  # rings older than this are of no use to anybody
 HEARTBEAT_KEY = "codexos:worker:heartbeat"
 HEARTBEAT_SECONDS = 10
@@ -20,6 +24,23 @@ HEARTBEAT_SECONDS = 10
 def connect(url: str) -> Redis:
     """Return a client that gives up quickly: nobody should wait on a cache for longer than on the truth."""
     return Redis.from_url(url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
+
+
+def connect_impatiently(url: str, *, timeout_seconds: float) -> Redis:
+    """Return a client for what stands in the way of every request: one try, and a short one.
+
+    A crowd of requests shares a few connections: as many as there are requests would overrun the server's door.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CROWD_CONNECTIONS,
+        timeout=_CROWD_WAIT_SECONDS,
+        decode_responses=True,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
 
 
 class Bell:

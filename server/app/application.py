@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from sanic import Request, Sanic
 from sanic.config import Config
+from sanic.response import BaseHTTPResponse
 
+from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
@@ -18,6 +20,7 @@ from server.middleware.authenticate import Authenticator
 from server.middleware.body import BodyReader
 from server.middleware.endpoint import Hall, endpoint
 from server.middleware.idempotency import Effects
+from server.middleware.rate_limit import RateLimit
 from server.openapi.document import document
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
@@ -50,7 +53,7 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, mfa, rag))
+    return list(chain(health, openapi, mfa, api_keys, rag))
 
 
 def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:
@@ -68,6 +71,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> 
         )
     app.register_middleware(request_id.begin, "request")
     app.register_middleware(request_id.finish, "response")
+    app.register_middleware(_tell_limits, "response")
     _register_life(app, settings, open_parts)
     return app
 
@@ -75,6 +79,10 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> 
 def _hall(request: Request) -> Hall:
     hall: Hall = request.app.ctx.hall
     return hall
+
+
+async def _tell_limits(request: Request, response: BaseHTTPResponse) -> None:
+    await _hall(request).rate_limit.finish(request, response)
 
 
 def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None) -> None:
@@ -85,6 +93,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
         app.ctx.parts = parts
         app.ctx.hall = Hall(
             authenticate=Authenticator(parts.authentication),
+            rate_limit=RateLimit(parts.rate_limiter, trusted_proxies=settings.trusted_proxies),
             bodies=BodyReader(max_bytes=settings.max_upload_bytes),
             effects=Effects(parts.database, parts.idempotency, parts.envelope),
         )

@@ -31,6 +31,7 @@ class Principal:
 
     tenant_id: TenantId
     scopes: frozenset[str]
+    plan: str = "default"
     key_id: ApiKeyId | None = None
     user_id: UserId | None = None
     session_id: SessionId | None = None

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from core.errors import ValidationFailed
+from core.errors import AuthenticationFailed, AuthorizationFailed, ValidationFailed
 from server.auth.principal import Principal
 from server.middleware.authenticate import Authenticator, permit
 from server.middleware.body import BodyReader
 from server.middleware.idempotency import Effects
+from server.middleware.rate_limit import RateLimit
 from server.middleware.violations import violations_of
 from server.openapi.models import QueryString
 from server.openapi.registry import Operation
@@ -29,14 +30,21 @@ class Hall:
     """What stands between the door and the rooms, made once a process."""
 
     authenticate: Authenticator
+    rate_limit: RateLimit
     bodies: BodyReader
     effects: Effects
 
     async def admit(self, request: Request, operation: Operation) -> Principal | None:
-        """Return who asks, None where anybody may. Raises the ApiErrors of those who may not."""
+        """Return who asks, None where anybody may. Raises the ApiErrors of those who may not, or not so often."""
         if operation.requires is None:
+            await self.rate_limit.count(request, operation, None)
             return None
-        principal = await self.authenticate(request)
+        try:
+            principal = await self.authenticate(request)
+        except (AuthenticationFailed, AuthorizationFailed, ValidationFailed):
+            await self.rate_limit.count(request, operation, None)  # guessing is counted to where it comes from
+            raise
+        await self.rate_limit.count(request, operation, principal)
         permit(principal, operation.requires)
         return principal
 

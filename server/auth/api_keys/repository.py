@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import ApiKeyId, TenantId
@@ -16,6 +16,7 @@ class StoredKey:
     key_id: ApiKeyId
     tenant_id: TenantId
     scopes: frozenset[str]
+    plan: str
     expires_at: datetime | None
     revoked_at: datetime | None
 
@@ -28,10 +29,17 @@ class AuthRepository:
         self._session = session
 
     async def key_by_hash(self, key_hash: str) -> StoredKey | None:
-        row = await self._session.scalar(select(ApiKeyRow).where(ApiKeyRow.key_hash == key_hash))
-        if row is None:
+        found = await self._session.execute(
+            select(ApiKeyRow, TenantRow.plan)
+            .join(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
+            .where(ApiKeyRow.key_hash == key_hash, TenantRow.deleted_at.is_(None))
+        )
+        row_and_plan = found.one_or_none()
+        if row_and_plan is None:
             return None
+        row, plan = row_and_plan
         return StoredKey(
+            plan=plan,
             key_id=ApiKeyId(row.id),
             tenant_id=TenantId(row.tenant_id),
             scopes=frozenset(row.scopes),
@@ -42,7 +50,10 @@ class AuthRepository:
     async def tenant_named(self, name: str) -> TenantId | None:
         """Return the oldest tenant of that name."""
         found = await self._session.scalar(
-            select(TenantRow.id).where(TenantRow.name == name).order_by(TenantRow.created_at, TenantRow.id).limit(1)
+            select(TenantRow.id)
+            .where(TenantRow.name == name, TenantRow.deleted_at.is_(None))
+            .order_by(TenantRow.created_at, TenantRow.id)
+            .limit(1)
         )
         return TenantId(found) if found is not None else None
 
@@ -73,6 +84,31 @@ class AuthRepository:
             )
         )
 
+    async def widen(self, key_id: ApiKeyId, scopes: Sequence[str]) -> None:
+        await self._session.execute(
+            update(ApiKeyRow)
+            .where(ApiKeyRow.id == key_id)
+            .values(scopes=list(scopes), version=ApiKeyRow.version + 1)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def mark_used(self, key_id: ApiKeyId, used_at: datetime, *, unless_after: datetime) -> None:
+        """Write down the use, unless another process wrote a later one than `unless_after`."""
+        await self._session.execute(
+            update(ApiKeyRow)
+            .where(
+                ApiKeyRow.id == key_id, or_(ApiKeyRow.last_used_at.is_(None), ApiKeyRow.last_used_at <= unless_after)
+            )
+            .values(last_used_at=used_at)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def tenant_lives(self, tenant_id: TenantId) -> bool:
+        found = await self._session.scalar(
+            select(TenantRow.id).where(TenantRow.id == tenant_id, TenantRow.deleted_at.is_(None))
+        )
+        return found is not None
+
     async def revoke_keys_named(self, tenant_id: TenantId, name: str, now: datetime) -> None:
         await self._session.execute(
             update(ApiKeyRow)
@@ -80,3 +116,36 @@ class AuthRepository:
             .values(revoked_at=now)
             .execution_options(synchronize_session=False)
         )
+
+
+class KeyRepository:
+    """The keys of one tenant that are not revoked."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    def _living(self) -> Select[ApiKeyRow]:
+        return select(ApiKeyRow).where(ApiKeyRow.tenant_id == self._tenant_id, ApiKeyRow.revoked_at.is_(None))
+
+    async def page(self, *, skip: int, limit: int) -> tuple[Sequence[ApiKeyRow], int]:
+        living = self._living()
+        total = await self._session.scalar(select(func.count()).select_from(living.subquery()))
+        newest = living.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()).offset(skip).limit(limit)
+        return (await self._session.scalars(newest)).all(), int(total or 0)
+
+    async def find(self, key_id: ApiKeyId) -> ApiKeyRow | None:
+        return await self._session.scalar(self._living().where(ApiKeyRow.id == key_id))
+
+    async def locked(self, key_id: ApiKeyId) -> ApiKeyRow | None:
+        """Return the key and hold its row: changes to it follow one another."""
+        return await self._session.scalar(
+            self._living()
+            .where(ApiKeyRow.id == key_id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+
+    async def add(self, row: ApiKeyRow) -> None:
+        self._session.add(row)
+        await self._session.flush()

@@ -1,20 +1,31 @@
-"""Recognise a presented key, and make the key of a development installation."""
+"""Recognise a presented key, let a tenant keep its own, and make the key of a development installation."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.clock import Clock
-from core.ids import ApiKeyId, TenantId, new_id
+from core.errors import AuthorizationFailed, Conflict, ResourceNotFound, ValidationFailed
+from core.ids import ApiKeyId, IdSource, TenantId, is_uuid, new_id
+from core.log import may_fail
 from core.tokens import KeyMode, hash_api_key, looks_like_api_key, new_api_key
-from server.auth.api_keys.repository import AuthRepository, StoredKey
+from server.auth.api_keys.repository import AuthRepository, KeyRepository, StoredKey
+from server.auth.api_keys.schemas import ChangedKey, KeyMade, KeyPage, KeysQuery, KeyView, NewKey, RotatedKey
 from server.auth.principal import Principal, Scope
-from stores.sql.engine import Database
+from server.openapi.preconditions import demand
+from stores.audit import AuditLog
+from stores.sql.engine import Database, Session
+from stores.sql.models import ApiKeyRow
 
 # A revoked key may work for this long, and not longer.
 _REMEMBERED_FOR = timedelta(seconds=5)
 _REMEMBERED_KEYS = 10_000
 _DEVELOPMENT = "development"
+_USES_WRITTEN_EVERY = timedelta(minutes=1)
+_PREFIX_CHARACTERS = 12
 
 
 class ApiKeys:
@@ -24,13 +35,43 @@ class ApiKeys:
         self._database = database
         self._clock = clock
         self._seen: OrderedDict[str, tuple[datetime, StoredKey]] = OrderedDict()
+        self._used: dict[ApiKeyId, datetime] = {}
 
     async def find(self, token: str) -> Principal | None:
         """Return who the key speaks for, or None if it is not one that works now."""
         key = await self._look_up(hash_api_key(token)) if looks_like_api_key(token) else None
         if key is None or not key.usable(self._clock.now()):
             return None
-        return Principal(tenant_id=key.tenant_id, key_id=key.key_id, scopes=key.scopes)
+        self._used[key.key_id] = self._clock.now()
+        return Principal(tenant_id=key.tenant_id, key_id=key.key_id, scopes=key.scopes, plan=key.plan)
+
+    async def write_uses(self) -> None:
+        """Write down when the keys seen since the last time were used: once a minute each, whoever saw them."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        async with self._database.transaction() as session:
+            keys = AuthRepository(session)
+            for key_id, at in sorted(used.items()):  # in one order everywhere, so that no two wait for each other
+                await keys.mark_used(key_id, at, unless_after=at - _USES_WRITTEN_EVERY)
+
+    @asynccontextmanager
+    async def writing_uses(self) -> AsyncIterator[None]:
+        """Write uses every minute while the block runs, off the path of requests, and once more at its end."""
+
+        async def write_forever() -> None:
+            while True:
+                await asyncio.sleep(_USES_WRITTEN_EVERY.total_seconds())
+                with may_fail("writing when keys were used"):
+                    await self.write_uses()
+
+        writing = asyncio.create_task(write_forever())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            with may_fail("writing when keys were used"):
+                await self.write_uses()
 
     async def _look_up(self, key_hash: str) -> StoredKey | None:
         seen = self._seen.get(key_hash)
@@ -45,6 +86,165 @@ class ApiKeys:
             if len(self._seen) > _REMEMBERED_KEYS:
                 self._seen.popitem(last=False)
         return key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRing:
+    """The keys of the tenant that a principal acts in. One a process.
+
+    Nobody makes, widens or rotates a key that may do what they may not: each of these would hand them its scopes.
+    """
+
+    database: Database
+    clock: Clock
+    audit: AuditLog
+    new_id: IdSource
+
+    async def create(self, owner: Principal, asked: NewKey) -> KeyMade:
+        """Return a new key. Raises AuthorizationFailed, ValidationFailed."""
+        now = self.clock.now()
+        _refuse_more_than(owner, asked.scopes)
+        _refuse_past(asked.expires_at, now)
+        key = new_api_key(asked.mode)
+        row = self._row(owner, key, name=asked.name, scopes=asked.scopes, expires_at=asked.expires_at, now=now)
+        async with self.database.transaction() as session:
+            await KeyRepository(session, owner.tenant_id).add(row)
+            await self._log(session, owner, "api_key.created", row, scopes=row.scopes)
+        return KeyMade(key=key, api_key=KeyView.of(row))
+
+    async def page(self, owner: Principal, query: KeysQuery) -> KeyPage:
+        async with self.database.reading() as session:
+            rows, total = await KeyRepository(session, owner.tenant_id).page(skip=query.skip, limit=query.limit)
+        return KeyPage(
+            items=[KeyView.of(row) for row in rows],
+            total=total,
+            skip=query.skip,
+            limit=query.limit,
+            has_more=query.skip + len(rows) < total,
+        )
+
+    async def get(self, owner: Principal, key_id: str) -> KeyView:
+        """Raises ResourceNotFound, as does every method below."""
+        async with self.database.reading() as session:
+            row = await KeyRepository(session, owner.tenant_id).find(_key_id(key_id))
+        return KeyView.of(_found(row, key_id))
+
+    async def change(
+        self, owner: Principal, key_id: str, asked: ChangedKey, *, expected: frozenset[str] | None
+    ) -> KeyView:
+        """Change what was asked for. Raises AuthorizationFailed, ValidationFailed, Conflict, PreconditionFailed."""
+        now, given = self.clock.now(), asked.model_fields_set
+        async with self.database.transaction() as session:
+            row = _found(await KeyRepository(session, owner.tenant_id).locked(_key_id(key_id)), key_id)
+            demand(row.version, expected)
+            _refuse_more_than(owner, row.scopes)
+            if "scopes" in given:
+                _refuse_more_than(owner, asked.scopes)
+                row.scopes = [scope.value for scope in asked.scopes]
+            if "expires_at" in given:
+                _refuse_past(asked.expires_at, now)
+                _refuse_replaced(row)
+                row.expires_at = asked.expires_at
+            if "name" in given:
+                row.name = asked.name
+            row.version += 1
+            await self._log(session, owner, "api_key.changed", row, changed=sorted(given), scopes=row.scopes)
+        return KeyView.of(row)
+
+    async def revoke(self, owner: Principal, key_id: str) -> KeyView:
+        """End the key. Whoever may write keys may end any of them: a leak should not wait for an owner."""
+        async with self.database.transaction() as session:
+            row = _found(await KeyRepository(session, owner.tenant_id).locked(_key_id(key_id)), key_id)
+            row.revoked_at = self.clock.now()
+            row.version += 1
+            await self._log(session, owner, "api_key.revoked", row)
+        return KeyView.of(row)
+
+    async def rotate(self, owner: Principal, key_id: str, asked: RotatedKey) -> KeyMade:
+        """Return a new key like this one, which ends after the overlap. Raises AuthorizationFailed, Conflict."""
+        now = self.clock.now()
+        ends = now + timedelta(seconds=asked.overlap_seconds)
+        async with self.database.transaction() as session:
+            keys = KeyRepository(session, owner.tenant_id)
+            old = _found(await keys.locked(_key_id(key_id)), key_id)
+            _refuse_more_than(owner, old.scopes)
+            _refuse_replaced(old)
+            if old.expires_at is not None and old.expires_at <= now:
+                raise Conflict("This key has expired. Make a new one.")
+            mode: KeyMode = "test" if old.prefix.startswith("cxk_test_") else "live"
+            key = new_api_key(mode)
+            row = self._row(owner, key, name=old.name, scopes=old.scopes, expires_at=old.expires_at, now=now)
+            await keys.add(row)
+            old.replaced_by = row.id
+            old.expires_at = ends if old.expires_at is None else min(ends, old.expires_at)
+            old.version += 1
+            await self._log(
+                session, owner, "api_key.rotated", old, replaced_by=row.id, until=old.expires_at.isoformat()
+            )
+        return KeyMade(key=key, api_key=KeyView.of(row))
+
+    def _row(
+        self,
+        owner: Principal,
+        key: str,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        expires_at: datetime | None,
+        now: datetime,
+    ) -> ApiKeyRow:
+        return ApiKeyRow(
+            id=self.new_id(),
+            tenant_id=owner.tenant_id,
+            name=name,
+            prefix=key[:_PREFIX_CHARACTERS],
+            key_hash=hash_api_key(key),
+            scopes=[str(scope) for scope in scopes],
+            created_at=now,
+            created_by=owner.subject,
+            expires_at=expires_at,
+            version=1,
+        )
+
+    async def _log(self, session: Session, owner: Principal, action: str, row: ApiKeyRow, **details: object) -> None:
+        await self.audit.append(
+            session,
+            owner.tenant_id,
+            actor=owner.subject,
+            action=action,
+            resource_type="api_key",
+            resource_id=row.id,
+            details={"name": row.name, **details},
+        )
+
+
+def _key_id(key_id: str) -> ApiKeyId:
+    if not is_uuid(key_id):
+        raise ResourceNotFound("api_key", key_id)
+    return ApiKeyId(key_id)
+
+
+def _found(row: ApiKeyRow | None, key_id: str) -> ApiKeyRow:
+    if row is None:
+        raise ResourceNotFound("api_key", key_id)
+    return row
+
+
+def _refuse_more_than(owner: Principal, scopes: Sequence[str]) -> None:
+    missing = sorted(str(scope) for scope in scopes if scope not in owner.scopes)
+    if missing:
+        raise AuthorizationFailed("That key may do what you may not.", missing_scopes=missing)
+
+
+def _refuse_past(expires_at: datetime | None, now: datetime) -> None:
+    if expires_at is not None and expires_at <= now:
+        fault = {"pointer": "/expires_at", "message": "The key should expire in the future"}
+        raise ValidationFailed("The request is not valid.", violations=[fault])
+
+
+def _refuse_replaced(row: ApiKeyRow) -> None:
+    if row.replaced_by is not None:
+        raise Conflict("This key was rotated, and ends on its date. Work with the one that takes its place.")
 
 
 async def create_tenant(database: Database, clock: Clock, name: str) -> TenantId:
@@ -79,6 +279,8 @@ async def ensure_development_key(database: Database, clock: Clock, *, kept: str 
             await keys.add_tenant(tenant_id, _DEVELOPMENT, now)
         stored = await keys.key_by_hash(hash_api_key(kept)) if kept else None
         if kept and stored is not None and stored.tenant_id == tenant_id and stored.usable(now):
+            if stored.scopes != frozenset(Scope):  # made by a version that knew fewer
+                await keys.widen(stored.key_id, [scope.value for scope in Scope])
             return kept
         await keys.revoke_keys_named(tenant_id, _DEVELOPMENT, now)
         key = new_api_key("test")
@@ -93,7 +295,7 @@ def _add_key(
         ApiKeyId(new_id()),
         tenant_id,
         name=name,
-        prefix=key[:12],
+        prefix=key[:_PREFIX_CHARACTERS],
         key_hash=hash_api_key(key),
         scopes=[scope.value for scope in scopes],
         now=now,

@@ -42,7 +42,15 @@ LEASE = timedelta(seconds=30)
 def settings_for(home: Path, database_url: str | None, **overrides: Any) -> Settings:
     """Return settings of a server with its own folder; no Redis, unless `redis_url` names one."""
     nowhere = f"unix://{home / 'no-redis.sock'}"
-    given = {"home": home, "database_url": database_url, "redis_url": nowhere, "embedder": "hashed", **overrides}
+    given = {
+        "home": home,
+        "database_url": database_url,
+        "redis_url": nowhere,
+        "embedder": "hashed",
+        "rate_limit_authenticated_per_minute": 1_000_000,
+        "rate_limit_unauthenticated_per_minute": 1_000_000,
+        **overrides,
+    }
     return Settings(**given)
 
 

@@ -1,0 +1,1 @@
+"""How often who may ask, and how that is counted."""

@@ -1,0 +1,155 @@
+"""How often something may happen: GCRA, counted once for all processes in Redis, or in this process alone.
+
+The generic cell rate algorithm (ITU-T I.371, annex A, in its virtual scheduling form): a key remembers the theoretical
+arrival time of its next event. An event that comes no earlier than that time less the tolerance is allowed and moves it
+on by one interval. So `limit` events may come at once, and then one each `period / limit`: exact, in one number a key.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from core.errors import ServiceUnavailable
+from core.log import get_logger
+
+log = get_logger()
+
+_MICROSECONDS = 1_000_000
+# While Redis is away it is asked again this often, and not by every request.
+_PAUSE_MICROSECONDS = 5_000_000
+_REMEMBERED_KEYS = 100_000
+_PREFIX = "codexos:limit:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """`limit` events in `period_seconds`, all at once if need be."""
+
+    name: str
+    limit: int
+    period_seconds: int
+
+    @property
+    def interval(self) -> int:
+        """Microseconds from one event to the next, once the burst is spent; never less than one."""
+        return max(1, self.period_seconds * _MICROSECONDS // self.limit)
+
+    @property
+    def tolerance(self) -> int:
+        """Microseconds that an event may come before its time: room for `limit` of them at once."""
+        return self.interval * self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided on one event, and what is left after it."""
+
+    allowed: bool
+    limit: Limit
+    remaining: int
+    reset_after_seconds: float
+    retry_after_seconds: float
+
+
+class RateCounter(Protocol):
+    async def take(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        """Count `cost` events if they are allowed; nothing is counted if they are not. A cost of 0 only looks."""
+
+
+def decide(arrival: int, now: int, limit: Limit, cost: int) -> tuple[bool, int]:
+    """Return whether the events are allowed, and the arrival time after them; all times in microseconds.
+
+    The Lua script below is this function, in the place where all processes meet.
+    """
+    base = max(arrival, now)
+    wanted = base + limit.interval * cost
+    allowed = wanted - limit.tolerance <= now
+    return allowed, wanted if allowed else base
+
+
+_SCRIPT = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local interval, tolerance, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local base = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local wanted = base + interval * cost
+local allowed = wanted - tolerance <= now
+if allowed and cost > 0 then
+  redis.call('SET', KEYS[1], string.format('%.0f', wanted), 'PX', math.ceil((wanted - now) / 1000))
+end
+return {allowed and 1 or 0, string.format('%.0f', allowed and wanted or base), string.format('%.0f', now)}
+"""
+
+
+class Gcra:
+    """Counts in Redis, by Redis' own clock, in one call. Raises ServiceUnavailable while Redis does not answer."""
+
+    def __init__(self, redis: Redis) -> None:
+        script = redis.register_script(_SCRIPT)  # by its hash, and anew if Redis has forgotten it
+        self._run = cast(Callable[..., Awaitable[tuple[int, str, str]]], script)
+
+    async def take(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        name = f"{_PREFIX}{limit.name}:{key}"
+        try:
+            allowed, arrival, now = await self._run(keys=[name], args=[limit.interval, limit.tolerance, cost])
+        except (RedisError, OSError, TimeoutError) as error:
+            raise ServiceUnavailable("The counter of requests is not answering. Try again in a moment.") from error
+        return _decision(bool(allowed), int(arrival), int(now), limit, cost)
+
+
+class LocalGcra:
+    """Counts in this process, by the clock it is given (microseconds). Forgets the keys unused for longest."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._arrivals: OrderedDict[str, int] = OrderedDict()
+
+    async def take(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        name, now = f"{limit.name}:{key}", self._now()
+        allowed, arrival = decide(self._arrivals.get(name, 0), now, limit, cost)
+        if allowed and cost:
+            self._arrivals[name] = arrival
+            self._arrivals.move_to_end(name)
+            if len(self._arrivals) > _REMEMBERED_KEYS:
+                self._arrivals.popitem(last=False)
+        return _decision(allowed, arrival, now, limit, cost)
+
+
+class SoftCounter:
+    """Counts in `shared`, and in `local` while that does not answer: each process then allows the limit by itself."""
+
+    def __init__(self, shared: RateCounter, local: RateCounter, now: Callable[[], int]) -> None:
+        self._shared = shared
+        self._local = local
+        self._now = now
+        self._away_until = 0
+
+    async def take(self, key: str, limit: Limit, cost: int = 1) -> Decision:
+        if self._now() >= self._away_until:
+            try:
+                return await self._shared.take(key, limit, cost)
+            except ServiceUnavailable as error:
+                self._away_until = self._now() + _PAUSE_MICROSECONDS
+                log.warning("limits.counted_locally", error=repr(error.__cause__))
+        return await self._local.take(key, limit, cost)
+
+
+def microseconds() -> int:
+    """Return the time of a clock that never goes back."""
+    return time.monotonic_ns() // 1_000
+
+
+def _decision(allowed: bool, arrival: int, now: int, limit: Limit, cost: int) -> Decision:
+    wait = 0 if allowed else arrival + limit.interval * cost - limit.tolerance - now
+    return Decision(
+        allowed=allowed,
+        limit=limit,
+        remaining=max(0, (now + limit.tolerance - arrival) // limit.interval),
+        reset_after_seconds=max(0, arrival - now) / _MICROSECONDS,
+        retry_after_seconds=wait / _MICROSECONDS,
+    )
