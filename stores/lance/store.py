@@ -96,3 +96,7 @@ class LanceStore:
             return await connection.create_table(name, schema=chunk_schema(dimensions))
         except ValueError:  # another process made it first
             return await connection.open_table(name)
+        except RuntimeError as error:
+            if "conflict" not in str(error):
+                raise
+            return await connection.open_table(name)  # another process is making it at this moment

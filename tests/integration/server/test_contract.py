@@ -29,8 +29,11 @@ class Published:
         return answer.json()
 
 
-async def test_every_operation_answers_as_declared(api: Api, client: httpx.AsyncClient) -> None:
-    """All operations, with a good answer and a bad one, have bodies of the declared schema."""
+async def test_every_operation_on_documents_answers_as_declared(api: Api, client: httpx.AsyncClient) -> None:
+    """All operations on documents, with a good answer and a bad one, have bodies of the declared schema.
+
+    For the other rooms the fuzzer compares every answer it gets (tests/acceptance/test_fuzz.py).
+    """
     published = Published((await client.get("/openapi.json")).json())
     published.check("/openapi.json", await client.get("/openapi.json"))
     published.check("/health", await client.get("/health"))
@@ -59,7 +62,10 @@ async def test_every_operation_answers_as_declared(api: Api, client: httpx.Async
     published.check(f"{documents}/{{document_id}}", await client.get(document))
 
     declared = {
-        described["operationId"] for methods in published.document["paths"].values() for described in methods.values()
+        described["operationId"]
+        for methods in published.document["paths"].values()
+        for described in methods.values()
+        if {"health", "openapi", "rag"} & set(described["tags"])
     }
     assert published.checked == declared
 
