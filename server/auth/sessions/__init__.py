@@ -1,0 +1,1 @@
+"""Sessions: people register, log in with a password, and speak through tokens that end soon."""

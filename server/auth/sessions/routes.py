@@ -1,0 +1,131 @@
+"""Accounts, tokens, and the sessions of the user who asks."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from core.errors import (
+    AuthenticationFailed,
+    AuthorizationFailed,
+    Conflict,
+    MfaInvalid,
+    MfaRequired,
+    RateLimitExceeded,
+    ResourceNotFound,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from server.auth.principal import Anyone, Person
+from server.auth.sessions.schemas import (
+    KeySet,
+    LogIn,
+    Me,
+    PasswordChange,
+    PasswordChanged,
+    PublicKey,
+    Refresh,
+    Registered,
+    Registration,
+    SessionEnded,
+    SessionList,
+    TokenPair,
+)
+from server.openapi.answers import answered
+from server.openapi.registry import Keyed, Operations, RequestHeader
+
+if TYPE_CHECKING:
+    from server.auth.sessions.service import Sessions
+    from server.auth.sessions.signing.service import SigningKeys
+
+sessions = Operations("auth", "/api/v1/auth")
+well_known = Operations("auth", "/.well-known")
+
+_UNKEPT = {"cache-control": "no-store"}
+_MFA_HEADER = "x-vault-mfa-code"
+_MFA = RequestHeader(name="X-Vault-MFA-Code", description="The second factor's code, in place of `mfa_code`.")
+
+
+def _sessions(request: Request) -> "Sessions":
+    service: Sessions = request.app.ctx.parts.sessions
+    return service
+
+
+# A fingerprint of the body is kept with an Idempotency-Key: of a password, not even that.
+@sessions.operation("POST", "/register", answers={201: Registered}, errors=[Conflict], keyed=Keyed.IGNORED)
+async def register(request: Request, body: Registration) -> HTTPResponse:
+    """Register a user, and a tenant that they own."""
+    return answered(await _sessions(request).register(body), status=201)
+
+
+@sessions.operation(
+    "POST",
+    "/token",
+    answers={200: TokenPair},
+    errors=[AuthenticationFailed, MfaRequired, MfaInvalid, RateLimitExceeded, ServiceUnavailable],
+    headers=[_MFA],
+    keyed=Keyed.IGNORED,
+)
+async def log_in(request: Request, body: LogIn) -> HTTPResponse:
+    """Log in with email and password. The answer is an access token and the refresh token that renews it."""
+    codes = {*request.headers.getall(_MFA_HEADER, []), *filter(None, [body.mfa_code])}
+    if len(codes) > 1:
+        raise ValidationFailed("The request has more than one code of a second factor.", violations=[])
+    client_address: Callable[[Request], str] = request.app.ctx.parts.client_address
+    pair = await _sessions(request).log_in(body, address=client_address(request), code=next(iter(codes), None))
+    return answered(pair, headers=_UNKEPT)
+
+
+@sessions.operation(
+    "POST", "/refresh", answers={200: TokenPair}, errors=[AuthenticationFailed, Conflict], keyed=Keyed.IGNORED
+)
+async def refresh(request: Request, body: Refresh) -> HTTPResponse:
+    """Exchange a refresh token for a new pair. Each works once; using one again later ends its session."""
+    return answered(await _sessions(request).refresh(body.refresh_token), headers=_UNKEPT)
+
+
+@sessions.operation("POST", "/logout", answers={200: SessionEnded}, keyed=Keyed.IGNORED)
+async def log_out(request: Request, person: Person) -> HTTPResponse:
+    """End the session that asks. Its tokens stop working within five seconds everywhere."""
+    return answered(await _sessions(request).log_out(person))
+
+
+@sessions.operation("GET", "/me", answers={200: Me})
+async def who_am_i(request: Request, caller: Anyone) -> HTTPResponse:
+    """Say for whom the credential speaks, in which tenant, and what it may do there."""
+    return answered(await _sessions(request).me(caller))
+
+
+@sessions.operation(
+    "POST",
+    "/password",
+    answers={200: PasswordChanged},
+    errors=[AuthorizationFailed, Conflict, RateLimitExceeded, ServiceUnavailable],
+    keyed=Keyed.IGNORED,
+)
+async def change_password(request: Request, person: Person, body: PasswordChange) -> HTTPResponse:
+    """Change the password. Every other session of the user ends."""
+    await _sessions(request).change_password(person, body)
+    return answered(PasswordChanged())
+
+
+@sessions.operation("GET", "/sessions", answers={200: SessionList})
+async def list_sessions(request: Request, person: Person) -> HTTPResponse:
+    """List the newest hundred living sessions of the user."""
+    return answered(await _sessions(request).living(person))
+
+
+@sessions.operation("DELETE", "/sessions/{session_id}", answers={200: SessionEnded}, errors=[ResourceNotFound])
+async def end_session(request: Request, person: Person, session_id: str) -> HTTPResponse:
+    """End one of the user's sessions, on whatever device it is."""
+    return answered(await _sessions(request).end(person, session_id))
+
+
+@well_known.operation("GET", "/jwks.json", answers={200: KeySet})
+async def get_jwks(request: Request) -> HTTPResponse:
+    """Return the public keys that verify access tokens."""
+    keys: SigningKeys = request.app.ctx.parts.signing_keys
+    found = [PublicKey(kid=key.kid, x=key.public) for key in await keys.verifying()]
+    # Shorter than a new key waits before it signs.
+    return answered(KeySet(keys=found), headers={"cache-control": "public, max-age=30"})

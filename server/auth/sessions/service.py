@@ -1,0 +1,251 @@
+"""Register, log in, refresh and end sessions; nothing that is told to a stranger depends on who exists."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from core.clock import Clock
+from core.errors import AuthenticationFailed, AuthorizationFailed, Conflict, ResourceNotFound
+from core.ids import IdSource, SessionId, TenantId, UserId
+from server.auth.principal import Principal
+from server.auth.sessions.access.claims import LIFETIME
+from server.auth.sessions.access.service import AccessTokens
+from server.auth.sessions.passwords import Passwords
+from server.auth.sessions.repository import SessionRepository
+from server.auth.sessions.schemas import (
+    LogIn,
+    Me,
+    MembershipOf,
+    OwnTenant,
+    PasswordChange,
+    Registered,
+    Registration,
+    SessionEnded,
+    SessionList,
+    SessionOf,
+    TokenPair,
+    User,
+)
+from server.auth.tenants.service import Memberships
+from stores.audit import AuditLog
+from stores.sql.engine import Database
+from stores.sql.models import Role
+
+REFRESH_LIFETIME = timedelta(days=30)
+# A client that asks twice at once, or whose answer was lost, is no thief.
+_RACE = timedelta(seconds=10)
+_REFRESH_TOKEN = re.compile(r"cxr_[A-Za-z0-9_-]{43}", re.ASCII)  # 256 random bits
+_SHOWN_SESSIONS = 100
+# The hint of somebody who belongs to no tenant.
+_NOWHERE = TenantId("00000000-0000-0000-0000-000000000000")
+
+
+class Throttle(Protocol):
+    async def take(self, subject: str) -> None:
+        """Count one try. Raises RateLimitExceeded after too many, ServiceUnavailable when it cannot count."""
+
+
+class SecondFactor(Protocol):
+    async def check(self, user_id: UserId, code: str | None) -> None:
+        """Pass whoever needs none or has it. Raises MfaRequired, MfaInvalid, RateLimitExceeded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    """One a process. `accounts` and `addresses` bound the guessing of passwords."""
+
+    database: Database
+    clock: Clock
+    new_id: IdSource
+    audit: AuditLog
+    tokens: AccessTokens
+    passwords: Passwords
+    second_factor: SecondFactor
+    memberships: Memberships
+    accounts: Throttle
+    addresses: Throttle
+
+    async def register(self, asked: Registration) -> Registered:
+        """Make a user and the tenant they own. Raises Conflict if the address is taken."""
+        password_hash, now = await self.passwords.hash(asked.password), self.clock.now()
+        user_id, tenant_id = UserId(self.new_id()), TenantId(self.new_id())
+        tenant_name, actor = asked.tenant_name or asked.name, f"user:{user_id}"
+        async with self.database.transaction() as session:
+            people = SessionRepository(session)
+            if not await people.add_user(
+                user_id, email=asked.email, name=asked.name, password_hash=password_hash, now=now
+            ):
+                raise Conflict("This email address is registered. Log in, or use another.")
+            await people.add_tenant(tenant_id, tenant_name, user_id, now)
+            await self.audit.append(
+                session,
+                tenant_id,
+                actor=actor,
+                action="tenant.created",
+                resource_type="tenant",
+                resource_id=tenant_id,
+            )
+        return Registered(
+            user=User(id=user_id, email=asked.email, name=asked.name, created_at=now),
+            tenant=OwnTenant(id=tenant_id, name=tenant_name, role=Role.OWNER),
+        )
+
+    async def log_in(self, asked: LogIn, *, address: str, code: str | None) -> TokenPair:
+        """Return a pair of a new session.
+
+        Raises AuthenticationFailed, in the same words and after the same work for an unknown address and a wrong
+        password; what the second factor raises; RateLimitExceeded and ServiceUnavailable as the throttles do.
+        """
+        await self.addresses.take(address)
+        await self.accounts.take(hashlib.sha256(asked.email.encode()).hexdigest())
+        async with self.database.reading() as session:
+            user = await SessionRepository(session).user_of(asked.email)
+        right = await self.passwords.matches(asked.password, user.password_hash if user is not None else None)
+        if user is None or not right or user.disabled_at is not None:
+            raise AuthenticationFailed("The email address or the password is not right.")
+        user_id = UserId(user.id)
+        await self.second_factor.check(user_id, code)
+        session_id = SessionId(self.new_id())
+        access = await self.tokens.issue(user_id, session_id, await self._home_of(user_id))
+        fresh = await self.passwords.hash(asked.password) if self.passwords.is_outdated(user.password_hash) else None
+        refresh, now = _new_refresh_token(), self.clock.now()
+        async with self.database.transaction() as session:
+            people = SessionRepository(session)
+            if fresh is not None:
+                await people.set_password_hash(user_id, fresh, instead_of=user.password_hash, now=now)
+            await people.add_session(session_id, user_id, now, now + REFRESH_LIFETIME)
+            people.add_refresh_token(_hash(refresh), session_id, now, now + REFRESH_LIFETIME)
+        return _pair(access, refresh)
+
+    async def refresh(self, token: str) -> TokenPair:
+        """Return a new pair for a refresh token, which is used up by this.
+
+        Raises Conflict if it was used a moment ago; AuthenticationFailed for any other that is not valid. One that
+        was used earlier is in two hands: its session ends.
+        """
+        token_hash, now = _hash(token), self.clock.now()
+        user_id, session_id = await self._refreshable(token, token_hash, now)
+        access = await self.tokens.issue(user_id, session_id, await self._home_of(user_id))
+        refresh = _new_refresh_token()
+        async with self.database.transaction() as session:
+            people = SessionRepository(session)
+            if not await people.use_refresh_token(token_hash, now):
+                raise _just_used()
+            if not await people.prolong(session_id, now + REFRESH_LIFETIME):
+                raise _not_valid()
+            people.add_refresh_token(_hash(refresh), session_id, now, now + REFRESH_LIFETIME)
+        return _pair(access, refresh)
+
+    async def _refreshable(self, token: str, token_hash: str, now: datetime) -> tuple[UserId, SessionId]:
+        async with self.database.reading() as session:
+            found = await SessionRepository(session).refresh_token(token_hash)
+        if not _REFRESH_TOKEN.fullmatch(token) or found is None:
+            raise _not_valid()
+        row, family, user = found
+        user_id, session_id = UserId(user.id), SessionId(family.id)
+        if family.revoked_at is not None or user.disabled_at is not None:
+            raise _not_valid()
+        if row.used_at is not None and now >= row.used_at + _RACE:
+            async with self.database.transaction(independent=True) as session:  # stays, although this is refused
+                await SessionRepository(session).revoke(user_id, session_id, "a refresh token was used twice", now)
+            await self.tokens.forget()
+            raise _not_valid()
+        if row.used_at is not None:
+            raise _just_used()
+        if now >= min(row.expires_at, family.expires_at):
+            raise _not_valid()
+        return user_id, session_id
+
+    async def log_out(self, person: Principal) -> SessionEnded:
+        """End the session and the access token that asks for it."""
+        now, session_id = self.clock.now(), _session_of(person)
+        async with self.database.transaction() as session:
+            people = SessionRepository(session)
+            await people.revoke(person.user, session_id, "logged out", now)
+            if person.token_id is not None and person.token_expires_at is not None:
+                await people.revoke_token(person.token_id, now, person.token_expires_at)
+        await self.database.when_committed(self.tokens.forget)
+        return SessionEnded(id=session_id)
+
+    async def end(self, person: Principal, session_id: str) -> SessionEnded:
+        """End one of the person's own sessions. Raises ResourceNotFound for any other."""
+        async with self.database.transaction() as session:
+            people = SessionRepository(session)
+            if not await people.revoke(person.user, SessionId(session_id), "ended by the user", self.clock.now()):
+                raise ResourceNotFound("session", session_id)
+        await self.database.when_committed(self.tokens.forget)
+        return SessionEnded(id=session_id)
+
+    async def living(self, person: Principal) -> SessionList:
+        async with self.database.reading() as session:
+            rows = await SessionRepository(session).living(person.user, self.clock.now(), _SHOWN_SESSIONS)
+        return SessionList(
+            items=[
+                SessionOf(
+                    id=row.id,
+                    created_at=row.created_at,
+                    expires_at=row.expires_at,
+                    current=row.id == person.session_id,
+                )
+                for row in rows
+            ]
+        )
+
+    async def change_password(self, person: Principal, asked: PasswordChange) -> None:
+        """Set a new password and end every other session. Raises AuthorizationFailed if the current one is wrong."""
+        await self.accounts.take(person.user)
+        async with self.database.reading() as session:
+            user = await SessionRepository(session).user(person.user)
+        stored = user.password_hash if user is not None else None
+        if stored is None or not await self.passwords.matches(asked.current_password, stored):
+            raise AuthorizationFailed("The current password is not right.")
+        fresh, now = await self.passwords.hash(asked.new_password), self.clock.now()
+        async with self.database.transaction() as session:
+            people = SessionRepository(session)
+            if not await people.set_password_hash(person.user, fresh, instead_of=stored, now=now):
+                raise Conflict("The password has just been changed by another request.")
+            await people.revoke_others(person.user, person.session_id, "password changed", now)
+        await self.database.when_committed(self.tokens.forget)
+
+    async def me(self, principal: Principal) -> Me:
+        owned = await self.memberships.of(principal.user_id) if principal.user_id is not None else []
+        role = dict(owned).get(principal.tenant_id)
+        return Me(
+            subject=principal.subject,
+            tenant_id=principal.tenant_id if role is not None or principal.user_id is None else None,
+            role=role,
+            scopes=sorted(principal.scopes),
+            memberships=[MembershipOf(tenant_id=tenant_id, role=role) for tenant_id, role in owned],
+        )
+
+    async def _home_of(self, user_id: UserId) -> TenantId:
+        return next((tenant_id for tenant_id, _ in await self.memberships.of(user_id)), _NOWHERE)
+
+
+def _pair(access: str, refresh: str) -> TokenPair:
+    return TokenPair(access_token=access, refresh_token=refresh, expires_in=int(LIFETIME.total_seconds()))
+
+
+def _new_refresh_token() -> str:
+    return f"cxr_{secrets.token_urlsafe(32)}"
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()  # 256 random bits need no slow hash
+
+
+def _session_of(person: Principal) -> SessionId:
+    if person.session_id is None:
+        raise TypeError("a person speaks in a session")
+    return person.session_id
+
+
+def _just_used() -> Conflict:
+    return Conflict("This refresh token has just been used. Use the pair that its first use was answered with.")
+
+
+def _not_valid() -> AuthenticationFailed:
+    return AuthenticationFailed("The refresh token is not valid. Log in again.")
