@@ -20,7 +20,8 @@ from pipelines.embedding import open_embedder
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
 from server.auth.mfa.service import SecondFactor
-from server.auth.tenants.service import Memberships
+from server.auth.sessions.emails import normalised
+from server.auth.tenants.service import Memberships, Tenants
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.rag.answering import Answering
@@ -59,6 +60,7 @@ class Parts:
     envelope: Envelope
     authentication: Authentication
     key_ring: KeyRing
+    tenants: Tenants
     second_factor: SecondFactor
     rate_limiter: RateLimiter
     idempotency: IdempotencyRecords
@@ -99,6 +101,14 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 database=database,
                 envelope=envelope,
                 authentication=Authentication(keys, memberships),
+                tenants=Tenants(
+                    database=database,
+                    clock=clock,
+                    audit=audit,
+                    memberships=memberships,
+                    new_id=new_id,
+                    normalised=normalised,
+                ),
                 key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id),
                 second_factor=SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER),
                 rate_limiter=_rate_limiter(settings, limits),

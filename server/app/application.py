@@ -13,6 +13,7 @@ from sanic.response import BaseHTTPResponse
 
 from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
+from server.auth.tenants.routes import tenants
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
 from server.middleware import request_id
@@ -53,7 +54,7 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, mfa, api_keys, rag))
+    return list(chain(health, openapi, mfa, api_keys, tenants, rag))
 
 
 def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:

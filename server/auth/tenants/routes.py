@@ -1,0 +1,117 @@
+"""Tenants and their members. X-Tenant-ID selects the tenant one acts in; its path is found there only."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from core.errors import Conflict, PreconditionFailed, ResourceNotFound
+from server.auth.principal import MembersReader, MembersWriter, Person, Principal, Scope, TenantReader, TenantWriter
+from server.auth.tenants.schemas import (
+    ChangedMember,
+    MemberPage,
+    MemberRemoved,
+    MemberView,
+    NewMember,
+    NewTenant,
+    PageOf,
+    RenamedTenant,
+    TenantDeleted,
+    TenantPage,
+    TenantView,
+)
+from server.openapi.answers import answered
+from server.openapi.preconditions import IF_MATCH, etag_of, expected_tags
+from server.openapi.registry import Operations, Requires
+
+if TYPE_CHECKING:
+    from server.auth.tenants.service import Tenants
+
+tenants = Operations("tenants", "/api/v1/tenants")
+
+# No key ends a tenant: an owner does, in a session.
+Owner = Annotated[Principal, Requires(Scope.TENANT_DELETE, person=True)]
+
+
+def _tenants(request: Request) -> "Tenants":
+    service: Tenants = request.app.ctx.parts.tenants
+    return service
+
+
+def _shown(view: TenantView | MemberView, *, status: int = 200) -> HTTPResponse:
+    return answered(view, status=status, headers={"etag": etag_of(view.version)})
+
+
+@tenants.operation("POST", "", answers={201: TenantView})
+async def create_tenant(request: Request, person: Person, body: NewTenant) -> HTTPResponse:
+    """Make a further tenant. Whoever makes it owns it."""
+    return _shown(await _tenants(request).create(person, body.name), status=201)
+
+
+@tenants.operation("GET", "", answers={200: TenantPage})
+async def list_tenants(request: Request, person: Person, query: PageOf) -> HTTPResponse:
+    """List the tenants you belong to, with your role in each."""
+    return answered(await _tenants(request).page(person, query))
+
+
+@tenants.operation("GET", "/{tenant_id}", answers={200: TenantView}, errors=[ResourceNotFound])
+async def get_tenant(request: Request, principal: TenantReader, tenant_id: str) -> HTTPResponse:
+    """Show the tenant you act in; select another of yours by X-Tenant-ID."""
+    return _shown(await _tenants(request).get(principal, tenant_id))
+
+
+@tenants.operation(
+    "PATCH",
+    "/{tenant_id}",
+    answers={200: TenantView},
+    errors=[ResourceNotFound, PreconditionFailed],
+    headers=[IF_MATCH],
+)
+async def rename_tenant(request: Request, principal: TenantWriter, tenant_id: str, body: RenamedTenant) -> HTTPResponse:
+    """Give the tenant another name."""
+    return _shown(await _tenants(request).rename(principal, tenant_id, body.name, expected=expected_tags(request)))
+
+
+@tenants.operation("DELETE", "/{tenant_id}", answers={200: TenantDeleted}, errors=[ResourceNotFound])
+async def delete_tenant(request: Request, owner: Owner, tenant_id: str) -> HTTPResponse:
+    """End the tenant. Its keys and memberships end with it, and nobody reaches its documents any more."""
+    return answered(await _tenants(request).delete(owner, tenant_id))
+
+
+@tenants.operation("GET", "/{tenant_id}/members", answers={200: MemberPage}, errors=[ResourceNotFound])
+async def list_members(request: Request, principal: MembersReader, tenant_id: str, query: PageOf) -> HTTPResponse:
+    """List the members, the oldest membership first."""
+    return answered(await _tenants(request).members(principal, tenant_id, query))
+
+
+@tenants.operation("POST", "/{tenant_id}/members", answers={201: MemberView}, errors=[ResourceNotFound, Conflict])
+async def add_member(request: Request, principal: MembersWriter, tenant_id: str, body: NewMember) -> HTTPResponse:
+    """Let a registered user in, in a role no higher than your own."""
+    return _shown(await _tenants(request).add_member(principal, tenant_id, body.email, body.role), status=201)
+
+
+@tenants.operation(
+    "PATCH",
+    "/{tenant_id}/members/{user_id}",
+    answers={200: MemberView},
+    errors=[ResourceNotFound, Conflict, PreconditionFailed],
+    headers=[IF_MATCH],
+)
+async def change_member(
+    request: Request, principal: MembersWriter, tenant_id: str, user_id: str, body: ChangedMember
+) -> HTTPResponse:
+    """Change a member's role. The last owner stays one."""
+    expected = expected_tags(request)
+    return _shown(await _tenants(request).change_role(principal, tenant_id, user_id, body.role, expected=expected))
+
+
+@tenants.operation(
+    "DELETE",
+    "/{tenant_id}/members/{user_id}",
+    answers={200: MemberRemoved},
+    errors=[ResourceNotFound, Conflict],
+)
+async def remove_member(request: Request, principal: MembersReader, tenant_id: str, user_id: str) -> HTTPResponse:
+    """Remove a member, which takes `members:write`, or leave: anybody may, but for the last owner."""
+    await _tenants(request).remove_member(principal, tenant_id, user_id)
+    return answered(MemberRemoved(user_id=user_id))

@@ -1,0 +1,101 @@
+"""What is asked of tenants and their members, and answered."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field
+
+from server.openapi.models import Answer, JsonBody, QueryString, WholeNumber
+from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
+
+
+def _named(value: str) -> str:
+    if not value.strip():
+        raise ValueError("The name is empty")
+    return value.strip()
+
+
+Name = Annotated[str, AfterValidator(_named), Field(min_length=1, max_length=200, json_schema_extra={"pattern": r"\S"})]
+RoleName = Annotated[Role, Field(strict=False, description="No higher than your own.")]
+
+
+class NewTenant(JsonBody):
+    name: Name
+
+
+class RenamedTenant(JsonBody):
+    name: Name
+
+
+class NewMember(JsonBody):
+    email: str = Field(min_length=3, max_length=320, description="Of somebody who has registered here.")
+    role: RoleName
+
+
+class ChangedMember(JsonBody):
+    role: RoleName
+
+
+class PageOf(QueryString):
+    skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
+    limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
+
+
+class TenantView(Answer):
+    id: str
+    name: str
+    plan: str
+    created_at: datetime
+    version: int
+
+    @classmethod
+    def of(cls, row: TenantRow) -> Self:
+        return cls(id=row.id, name=row.name, plan=row.plan, created_at=row.created_at, version=row.version)
+
+
+class MyTenant(TenantView):
+    role: Role = Field(description="Yours there.")
+
+
+class MemberView(Answer):
+    user_id: str
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    version: int
+
+    @classmethod
+    def of(cls, membership: MembershipRow, user: UserRow) -> Self:
+        return cls(
+            user_id=user.id,
+            email=user.email,
+            name=user.name,
+            role=Role(membership.role),
+            created_at=membership.created_at,
+            version=membership.version,
+        )
+
+
+class _Page(Answer):
+    total: int
+    skip: int
+    limit: int
+    has_more: bool
+
+
+class TenantPage(_Page):
+    items: list[MyTenant]
+
+
+class MemberPage(_Page):
+    items: list[MemberView]
+
+
+class TenantDeleted(Answer):
+    id: str
+    deleted_at: datetime
+
+
+class MemberRemoved(Answer):
+    user_id: str

@@ -1,0 +1,226 @@
+"""Every operation against everybody who should not get through it: nothing of one tenant shows in another.
+
+The rows are generated from the registry. An operation without an entry in ROWS fails the first test: say how its
+body is made and what its path parameters name, and all the rest follows.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.clock import SystemClock
+from core.ids import TenantId, new_id
+from server.app.application import operations
+from server.auth.principal import Scope
+from server.openapi.registry import Operation
+from stores.sql.models import MembershipRow, Role, SessionRow, UserRow
+from tests.integration.server.running import Api, running, settings_for
+
+MALFORMED = ["", "x", "00000000-0000-0000-0000-00000000000A", "00000000000000000000000000000000"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How to call an operation well: its JSON body, and of what each path parameter is the id (see `House`)."""
+
+    body: Mapping[str, Any] | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+
+TEXT = {"source_type": "text", "source": "The dome opens at dusk."}
+DOCUMENT, JOB, KEY = {"document_id": "document"}, {"job_id": "job"}, {"key_id": "key"}
+TENANT = {"tenant_id": "tenant"}
+MEMBER = {"tenant_id": "tenant", "user_id": "member"}
+PERSON = {"email": "ada@example.com", "password": "a long enough password"}
+CODE = {"code": "492039"}
+
+ROWS = {
+    "get_health": Row(),
+    "get_readiness": Row(),
+    "get_openapi": Row(),
+    "register": Row(body=PERSON | {"name": "Ada"}),
+    "log_in": Row(body=PERSON),
+    "refresh": Row(body={"refresh_token": "x"}),
+    "log_out": Row(),
+    "who_am_i": Row(),
+    "change_password": Row(body={"current_password": "x", "new_password": "x"}),
+    "list_sessions": Row(),
+    "end_session": Row(ids={"session_id": "session"}),
+    "get_jwks": Row(),
+    "get_totp": Row(),
+    "enrol_totp": Row(),
+    "confirm_totp": Row(body=CODE),
+    "disable_totp": Row(body=CODE),
+    "create_api_key": Row(body={"name": "k", "scopes": ["rag:read"]}),
+    "list_api_keys": Row(),
+    "get_api_key": Row(ids=KEY),
+    "change_api_key": Row(ids=KEY, body={"name": "k"}),
+    "revoke_api_key": Row(ids=KEY),
+    "rotate_api_key": Row(ids=KEY, body={}),
+    "create_tenant": Row(body={"name": "t"}),
+    "list_tenants": Row(),
+    "get_tenant": Row(ids=TENANT),
+    "rename_tenant": Row(ids=TENANT, body={"name": "t"}),
+    "delete_tenant": Row(ids=TENANT),
+    "list_members": Row(ids=TENANT),
+    "add_member": Row(ids=TENANT, body={"email": "nobody@example.com", "role": "viewer"}),
+    "change_member": Row(ids=MEMBER, body={"role": "admin"}),
+    "remove_member": Row(ids=MEMBER),
+    "ingest": Row(body=TEXT),
+    "list_documents": Row(),
+    "get_document": Row(ids=DOCUMENT),
+    "list_chunks": Row(ids=DOCUMENT),
+    "delete_document": Row(ids=DOCUMENT),
+    "reprocess_document": Row(ids=DOCUMENT),
+    "get_job": Row(ids=JOB),
+    "query_documents": Row(body={"query": "dome"}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """One tenant, a key of it that may do everything, and an id of each kind of thing it has."""
+
+    tenant_id: TenantId
+    key: str
+    ids: Mapping[str, str]
+
+
+@pytest.fixture
+async def api(database_url: str, tmp_path: Path) -> AsyncIterator[Api]:
+    """Serve with limits that the matrix does not reach."""
+    settings = settings_for(
+        tmp_path,
+        database_url,
+        rate_limit_authenticated_per_minute=1_000_000,
+        rate_limit_unauthenticated_per_minute=1_000_000,
+    )
+    async with running(settings) as api:
+        yield api
+
+
+async def furnished(api: Api) -> House:
+    tenant_id, key = await api.tenant()
+    async with api.client(key) as client:
+        posted = (await client.post("/api/v1/rag/ingest", json=TEXT)).json()
+        made = (await client.post("/api/v1/auth/api-keys", json={"name": "k", "scopes": ["rag:read"]})).json()
+    member, session_id, now = new_id(), new_id(), SystemClock().now()
+    async with api.database.transaction() as session:
+        session.add(
+            UserRow(id=member, email=f"{member}@example", name="", password_hash="", created_at=now, updated_at=now)
+        )
+        await session.flush()
+        session.add(SessionRow(id=session_id, user_id=member, created_at=now, expires_at=now + timedelta(days=1)))
+        session.add(
+            MembershipRow(
+                tenant_id=tenant_id, user_id=member, role=Role.VIEWER, version=1, created_at=now, updated_at=now
+            )
+        )
+    ids = {
+        "tenant": tenant_id,
+        "document": posted["document_id"],
+        "job": posted["job_id"],
+        "key": made["api_key"]["id"],
+        "member": member,
+        "session": session_id,
+    }
+    return House(tenant_id=tenant_id, key=key, ids=ids)
+
+
+def guarded() -> Iterator[Operation]:
+    return (operation for operation in operations() if operation.requires is not None)
+
+
+async def call(
+    client: httpx.AsyncClient, operation: Operation, ids: Mapping[str, str], tenants: tuple[str, ...] = ()
+) -> httpx.Response:
+    """Call the operation well, but for what `ids` and `tenants` are to spoil."""
+    row = ROWS[operation.name]
+    path = operation.path.format(**{name: ids[name] for name in operation.path_parameters})
+    headers = [("x-request-id", "same"), *(("x-tenant-id", tenant) for tenant in tenants)]
+    return await client.request(
+        operation.method,
+        path,
+        headers=headers + ([("content-type", "application/json")] if row.body is not None else []),
+        content=json.dumps(row.body) if row.body is not None else None,
+    )
+
+
+def own_ids(house: House, operation: Operation) -> dict[str, str]:
+    return {name: house.ids[kind] for name, kind in ROWS[operation.name].ids.items()}
+
+
+def test_every_operation_has_its_row() -> None:
+    """And each row says what every parameter of the path names."""
+    assert {operation.name for operation in operations()} - ROWS.keys() == set()
+    for operation in operations():
+        assert set(operation.path_parameters) == ROWS[operation.name].ids.keys(), operation.name
+
+
+async def test_nothing_opens_without_a_credential(api: Api) -> None:
+    """No credential, and one that is none: 401 before anything else is looked at."""
+    house = await furnished(api)
+    for credential in (None, "cxk_live_nothing", "x"):
+        async with api.client(credential) as client:
+            for operation in guarded():
+                answer = await call(client, operation, own_ids(house, operation))
+                assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTHENTICATION_FAILED"), operation
+
+
+async def test_nothing_opens_without_its_scope(api: Api) -> None:
+    """A key with every scope but the one: 403, which names the scope. A key is nobody where a person is demanded."""
+    house = await furnished(api)
+    for operation in guarded():
+        few = [scope for scope in Scope if scope != operation.scope]
+        async with api.client(await api.key(house.tenant_id, few)) as client:
+            answer = await call(client, operation, own_ids(house, operation))
+        assert operation.requires is not None
+        if operation.requires.person or operation.scope is not None:
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AUTHORIZATION_FAILED"), operation
+        if not operation.requires.person and operation.scope is not None:
+            assert answer.json()["error"]["details"] == {"required_scope": operation.scope}
+
+
+async def test_another_tenants_id_is_nobodys(api: Api) -> None:
+    """In each parameter of each path: 404 with the bytes that an unknown id gets, and nothing happens to the thing."""
+    mine, theirs = await furnished(api), await furnished(api)
+    cells = 0
+    async with api.client(mine.key) as client:
+        for operation in guarded():
+            for name, kind in ROWS[operation.name].ids.items():
+                unknown = new_id()
+                foreign = await call(client, operation, own_ids(mine, operation) | {name: theirs.ids[kind]})
+                nobodys = await call(client, operation, own_ids(mine, operation) | {name: unknown})
+                expected = 403 if operation.requires is not None and operation.requires.person else 404
+                assert (foreign.status_code, nobodys.status_code) == (expected, expected), (operation.name, name)
+                same = foreign.content.replace(theirs.ids[kind].encode(), unknown.encode())
+                assert same == nobodys.content, (operation.name, name)
+                cells += 1
+    assert cells >= 17
+    async with api.client(theirs.key) as owner:
+        for path in ("rag/documents/{document}", "auth/api-keys/{key}", "tenants/{tenant}"):
+            assert (await owner.get(f"/api/v1/{path.format(**theirs.ids)}")).status_code == 200
+        members = (await owner.get(f"/api/v1/tenants/{theirs.tenant_id}/members")).json()["items"]
+    assert [(member["user_id"], member["role"]) for member in members] == [(theirs.ids["member"], "viewer")]
+
+
+async def test_no_header_leads_to_another_tenant(api: Api) -> None:
+    """Another's tenant gets the bytes that nobody's gets, 403; a malformed or repeated one gets 400. On everything."""
+    mine, theirs = await furnished(api), await furnished(api)
+    async with api.client(mine.key) as client:
+        for operation in guarded():
+            ids = own_ids(mine, operation)
+            foreign = await call(client, operation, ids, (theirs.tenant_id,))
+            nobodys = await call(client, operation, ids, (new_id(),))
+            assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "AUTHORIZATION_FAILED"), operation
+            assert foreign.content == nobodys.content
+            for tenants in [*((given,) for given in MALFORMED), (mine.tenant_id,) * 2, (mine.tenant_id, new_id())]:
+                refused = await call(client, operation, ids, tenants)
+                code = refused.json()["error"]["code"]
+                assert (refused.status_code, code) == (400, "VALIDATION_ERROR"), (operation.name, tenants)

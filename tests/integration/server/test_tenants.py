@@ -1,0 +1,235 @@
+"""Tenants and members: who may change what, that an owner always remains, and that every change is on record."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+from sqlalchemy import func, select
+
+from core.clock import FrozenClock
+from core.errors import AuthorizationFailed, CodexError, Conflict, PreconditionFailed, ResourceNotFound
+from core.ids import TenantId, UserId, new_id
+from server.auth.api_keys.service import ApiKeys, create_key
+from server.auth.principal import Principal, Scope
+from server.auth.tenants.roles import scopes_of
+from server.auth.tenants.schemas import PageOf
+from server.auth.tenants.service import Memberships, Tenants
+from stores.audit import AuditLog, verify
+from stores.sql.engine import Database
+from stores.sql.models import AuditEventRow, MembershipRow, Role, UserRow
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.dispose()
+
+
+class Town:
+    """Users, and a tenant that the first of them owns."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = FrozenClock()
+        self.memberships = Memberships(database, self.clock)
+        self.tenants = Tenants(
+            database=database,
+            clock=self.clock,
+            audit=AuditLog(self.clock),
+            memberships=self.memberships,
+            new_id=new_id,
+            normalised=str.lower,
+        )
+
+    async def user(self, email: str) -> UserId:
+        user_id, now = UserId(new_id()), self.clock.now()
+        async with self.database.transaction() as session:
+            session.add(UserRow(id=user_id, email=email, name=email, password_hash="", created_at=now, updated_at=now))
+        return user_id
+
+    async def owned(self, user_id: UserId) -> Principal:
+        """Return the user as the owner of a new tenant."""
+        nowhere = Principal(tenant_id=TenantId(new_id()), scopes=frozenset(), user_id=user_id)
+        return self.acting(user_id, (await self.tenants.create(nowhere, "Observatory")).id)
+
+    @staticmethod
+    def acting(user_id: UserId, tenant_id: str, role: Role = Role.OWNER) -> Principal:
+        """Return the user as the hall would, in `role`, whatever the tables say by now."""
+        return Principal(tenant_id=TenantId(tenant_id), scopes=frozenset(scopes_of(role)), user_id=user_id)
+
+    async def joined(self, owner: Principal, email: str, role: Role) -> Principal:
+        """Return a new user who has been let in."""
+        user_id = await self.user(email)
+        await self.tenants.add_member(owner, owner.tenant_id, email, role)
+        return self.acting(user_id, owner.tenant_id, role)
+
+    async def role(self, principal: Principal) -> Role | None:
+        async with self.database.reading() as session:
+            row = await session.get(MembershipRow, (principal.tenant_id, principal.user))
+        return Role(row.role) if row is not None else None
+
+    async def change(self, by: Principal, whom: Principal, role: Role) -> None:
+        await self.tenants.change_role(by, by.tenant_id, whom.user, role, expected=None)
+
+    async def remove(self, by: Principal, whom: Principal) -> None:
+        await self.tenants.remove_member(by, by.tenant_id, whom.user)
+
+
+@pytest.fixture
+def town(database: Database) -> Town:
+    return Town(database)
+
+
+async def refusal(attempt: Awaitable[object]) -> type[CodexError]:
+    with pytest.raises(CodexError) as refused:
+        await attempt
+    return type(refused.value)
+
+
+async def test_who_makes_a_tenant_owns_it(town: Town) -> None:
+    """At once in this process, though their memberships had just been looked at."""
+    user = await town.user("ada@example")
+    assert await town.memberships.of(user) == []
+    owner = await town.owned(user)
+    assert await town.memberships.of(user) == [(owner.tenant_id, Role.OWNER)]
+    page = await town.tenants.page(owner, PageOf())
+    assert [(item.id, item.role) for item in page.items] == [(owner.tenant_id, Role.OWNER)]
+
+
+async def test_a_lost_update_is_refused(town: Town) -> None:
+    """Of two who read the same version the second is told, for a tenant and for a member."""
+    owner = await town.owned(await town.user("ada@example"))
+    viewer = await town.joined(owner, "bob@example", Role.VIEWER)
+    first = frozenset({'"1"'})
+    renamed = await town.tenants.rename(owner, owner.tenant_id, "Dome", expected=first)
+    assert (renamed.name, renamed.version) == ("Dome", 2)
+    assert await refusal(town.tenants.rename(owner, owner.tenant_id, "Tower", expected=first)) is PreconditionFailed
+    await town.tenants.change_role(owner, owner.tenant_id, viewer.user, Role.ADMIN, expected=first)
+    again = town.tenants.change_role(owner, owner.tenant_id, viewer.user, Role.VIEWER, expected=first)
+    assert await refusal(again) is PreconditionFailed
+    assert await town.role(viewer) is Role.ADMIN
+
+
+async def test_an_address_tells_nothing(town: Town) -> None:
+    """Unknown, no address at all, and a member's already: the same words. Case does not make another person."""
+    owner = await town.owned(await town.user("ada@example"))
+    await town.joined(owner, "bob@example", Role.VIEWER)
+    answers = set()
+    for email in ("nobody@example", "not an address", "bob@example", "BOB@example"):
+        with pytest.raises(Conflict) as refused:
+            await town.tenants.add_member(owner, owner.tenant_id, email, Role.VIEWER)
+        answers.add((refused.value.message, str(refused.value.details)))
+    assert len(answers) == 1
+
+
+async def test_nobody_grants_or_takes_a_role_above_their_own(town: Town) -> None:
+    """An admin handles admins and below; who may not write members handles nobody, but may leave."""
+    owner = await town.owned(await town.user("ada@example"))
+    admin = await town.joined(owner, "bob@example", Role.ADMIN)
+    viewer = await town.joined(owner, "eve@example", Role.VIEWER)
+    await town.user("new@example")
+    for attempt in (
+        town.tenants.add_member(admin, admin.tenant_id, "new@example", Role.OWNER),
+        town.change(admin, viewer, Role.OWNER),
+        town.change(admin, admin, Role.OWNER),
+        town.change(admin, owner, Role.VIEWER),
+        town.remove(admin, owner),
+        town.tenants.delete(admin, admin.tenant_id),
+        town.change(viewer, viewer, Role.ADMIN),
+        town.remove(viewer, admin),
+        town.tenants.rename(viewer, viewer.tenant_id, "Mine", expected=None),
+    ):
+        assert await refusal(attempt) is AuthorizationFailed
+    await town.change(admin, viewer, Role.ADMIN)
+    await town.remove(viewer, viewer)
+    assert await town.role(viewer) is None
+
+
+async def test_a_key_hands_on_no_more_than_its_scopes(town: Town) -> None:
+    """A key that may write members makes no owners without the scope for that."""
+    owner = await town.owned(await town.user("ada@example"))
+    await town.user("bob@example")
+    scopes = frozenset(scopes_of(Role.ADMIN))
+    key = Principal(tenant_id=owner.tenant_id, scopes=scopes, key_id=None)
+    attempt = town.tenants.add_member(key, key.tenant_id, "bob@example", Role.OWNER)
+    assert await refusal(attempt) is AuthorizationFailed
+    assert (await town.tenants.add_member(key, key.tenant_id, "bob@example", Role.ADMIN)).role is Role.ADMIN
+
+
+async def test_a_role_that_was_lowered_counts_at_once(town: Town) -> None:
+    """What the hall still remembers of a former owner decides nothing."""
+    owner = await town.owned(await town.user("ada@example"))
+    other = await town.joined(owner, "bob@example", Role.OWNER)
+    await town.change(owner, other, Role.VIEWER)
+    assert await refusal(town.change(other, owner, Role.VIEWER)) is AuthorizationFailed
+    await town.remove(owner, other)
+    assert await refusal(town.tenants.delete(other, other.tenant_id)) is AuthorizationFailed
+
+
+async def test_the_last_owner_stays(town: Town) -> None:
+    """They can neither leave nor step down, until somebody else is an owner."""
+    owner = await town.owned(await town.user("ada@example"))
+    admin = await town.joined(owner, "bob@example", Role.ADMIN)
+    assert await refusal(town.change(owner, owner, Role.ADMIN)) is Conflict
+    assert await refusal(town.remove(owner, owner)) is Conflict
+    await town.change(owner, owner, Role.OWNER)
+    await town.change(owner, admin, Role.OWNER)
+    await town.remove(owner, owner)
+    assert await town.role(admin) is Role.OWNER
+
+
+@pytest.mark.parametrize("round_number", range(5))
+async def test_two_owners_who_demote_each_other_leave_one(town: Town, database_url: str, round_number: int) -> None:
+    """Over two processes' connections at once, one comes first and the other is no owner any more."""
+    one = await town.owned(await town.user("ada@example"))
+    two = await town.joined(one, "bob@example", Role.OWNER)
+    elsewhere = Town(Database(database_url))
+    if round_number % 2:  # both leave
+        verbs = (town.remove(one, one), elsewhere.remove(two, two))
+    else:
+        verbs = (town.change(one, two, Role.VIEWER), elsewhere.change(two, one, Role.VIEWER))
+    outcomes = await asyncio.gather(*verbs, return_exceptions=True)
+    await elsewhere.database.dispose()
+    refused = [type(outcome) for outcome in outcomes if outcome is not None]
+    assert refused in ([AuthorizationFailed], [Conflict])
+    assert [await town.role(one), await town.role(two)].count(Role.OWNER) == 1
+
+
+async def test_a_deleted_tenant_is_gone_for_all(town: Town, database: Database) -> None:
+    """Its keys open nothing, its memberships count no more, and nobody finds it."""
+    owner = await town.owned(await town.user("ada@example"))
+    viewer = await town.joined(owner, "bob@example", Role.VIEWER)
+    key = await create_key(database, town.clock, owner.tenant_id, name="k", mode="live", scopes=[Scope.RAG_READ])
+    assert await ApiKeys(database, town.clock).find(key) is not None
+    await town.tenants.delete(owner, owner.tenant_id)
+    assert await ApiKeys(database, town.clock).find(key) is None
+    assert await Memberships(database, town.clock).of(owner.user) == []
+    assert await Memberships(database, town.clock).of(viewer.user) == []
+    assert (await town.tenants.page(owner, PageOf())).total == 0
+    assert await refusal(town.tenants.get(owner, owner.tenant_id)) is ResourceNotFound
+    assert await refusal(town.tenants.delete(owner, owner.tenant_id)) is ResourceNotFound
+
+
+async def test_every_change_is_on_record(town: Town, database: Database) -> None:
+    """One entry each, in a chain that holds; a refused change leaves none."""
+    owner = await town.owned(await town.user("ada@example"))
+    viewer = await town.joined(owner, "bob@example", Role.VIEWER)
+    await town.tenants.rename(owner, owner.tenant_id, "Dome", expected=None)
+    await town.change(owner, viewer, Role.ADMIN)
+    await refusal(town.remove(owner, owner))
+    await town.remove(owner, viewer)
+    await town.tenants.delete(owner, owner.tenant_id)
+    async with database.reading() as session:
+        rows = list(await session.scalars(select(AuditEventRow).order_by(AuditEventRow.sequence)))
+        assert (await verify(session, owner.tenant_id)).holds
+        assert await session.scalar(select(func.count()).select_from(MembershipRow)) == 1
+    assert [row.action for row in rows] == [
+        "tenant.created",
+        "member.added",
+        "tenant.renamed",
+        "member.role_changed",
+        "member.removed",
+        "tenant.deleted",
+    ]
+    assert {row.actor for row in rows} == {owner.subject}
