@@ -5,14 +5,15 @@ arrival time of its next event. An event that comes no earlier than that time le
 on by one interval. So `limit` events may come at once, and then one each `period / limit`: exact, in one number a key.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from core.errors import ServiceUnavailable
 from core.log import get_logger
@@ -24,6 +25,7 @@ _MICROSECONDS = 1_000_000
 _PAUSE_MICROSECONDS = 5_000_000
 _REMEMBERED_KEYS = 100_000
 _PREFIX = "codexos:limit:"
+_MOST_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,20 +88,68 @@ return {allowed and 1 or 0, string.format('%.0f', allowed and wanted or base), s
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    name: str
+    limit: Limit
+    cost: int
+    answer: "asyncio.Future[Decision]"
+
+
 class Gcra:
-    """Counts in Redis, by Redis' own clock, in one call. Raises ServiceUnavailable while Redis does not answer."""
+    """Counts in Redis, by Redis' own clock, in one call. Raises ServiceUnavailable while Redis does not answer.
+
+    What is asked while another answer is awaited goes out together: a crowd of requests is one conversation, in which
+    nobody is overtaken, and not one connection each.
+    """
 
     def __init__(self, redis: Redis) -> None:
-        script = redis.register_script(_SCRIPT)  # by its hash, and anew if Redis has forgotten it
-        self._run = cast(Callable[..., Awaitable[tuple[int, str, str]]], script)
+        self._redis = redis
+        self._script = redis.register_script(_SCRIPT)
+        self._asked: list[_Asked] = []
+        self._sending: asyncio.Task[None] | None = None
 
     async def take(self, key: str, limit: Limit, cost: int = 1) -> Decision:
-        name = f"{_PREFIX}{limit.name}:{key}"
+        answer = asyncio.get_running_loop().create_future()
+        self._asked.append(_Asked(f"{_PREFIX}{limit.name}:{key}", limit, cost, answer))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
+        decision: Decision = await answer
+        return decision
+
+    async def _send(self) -> None:
+        while self._asked:
+            batch, self._asked = self._asked[:_MOST_AT_ONCE], self._asked[_MOST_AT_ONCE:]
+            try:
+                answers = await self._run(batch)
+            except (RedisError, OSError, TimeoutError) as error:
+                _refuse(batch, error)
+                continue
+            for asked, (allowed, arrival, now) in zip(batch, answers, strict=True):
+                if not asked.answer.done():  # whoever asked may be gone
+                    decision = _decision(bool(allowed), int(arrival), int(now), asked.limit, asked.cost)
+                    asked.answer.set_result(decision)
+
+    async def _run(self, batch: Sequence[_Asked]) -> Sequence[tuple[int, str, str]]:
         try:
-            allowed, arrival, now = await self._run(keys=[name], args=[limit.interval, limit.tolerance, cost])
-        except (RedisError, OSError, TimeoutError) as error:
-            raise ServiceUnavailable("The counter of requests is not answering. Try again in a moment.") from error
-        return _decision(bool(allowed), int(arrival), int(now), limit, cost)
+            return await self._evaluate(batch)
+        except NoScriptError:  # Redis is new, or was told to forget its scripts; none of the batch was counted
+            await self._redis.script_load(_SCRIPT)
+            return await self._evaluate(batch)
+
+    async def _evaluate(self, batch: Sequence[_Asked]) -> Sequence[tuple[int, str, str]]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for asked in batch:
+            pipeline.evalsha(self._script.sha, 1, asked.name, asked.limit.interval, asked.limit.tolerance, asked.cost)
+        return cast(Sequence[tuple[int, str, str]], await pipeline.execute())
+
+
+def _refuse(batch: Sequence[_Asked], error: Exception) -> None:
+    for asked in batch:
+        if not asked.answer.done():
+            refusal = ServiceUnavailable("The counter of requests is not answering. Try again in a moment.")
+            refusal.__cause__ = error
+            asked.answer.set_exception(refusal)
 
 
 class LocalGcra:

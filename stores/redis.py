@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -14,8 +14,6 @@ log = get_logger()
 
 _STREAM = "codexos:wake:ingest"
 _GROUP = "workers"
-_CROWD_CONNECTIONS = 16
-_CROWD_WAIT_SECONDS = 2
 _STREAM_LENGTH = 1_000  # rings older than this are of no use to anybody
 HEARTBEAT_KEY = "codexos:worker:heartbeat"
 HEARTBEAT_SECONDS = 10
@@ -27,20 +25,14 @@ def connect(url: str) -> Redis:
 
 
 def connect_impatiently(url: str, *, timeout_seconds: float) -> Redis:
-    """Return a client for what stands in the way of every request: one try, and a short one.
-
-    A crowd of requests shares a few connections: as many as there are requests would overrun the server's door.
-    """
-    pool = BlockingConnectionPool.from_url(
+    """Return a client for what stands in the way of every request: one try, and a short one."""
+    return Redis.from_url(
         url,
-        max_connections=_CROWD_CONNECTIONS,
-        timeout=_CROWD_WAIT_SECONDS,
         decode_responses=True,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis.from_pool(pool)
 
 
 class Bell:

@@ -30,13 +30,20 @@ def redis() -> Iterator[str]:
     if given := os.environ.get("CODEXOS_TEST_REDIS_URL"):
         yield given
         return
+    with redis_process() as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def redis_process() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Yield the URL of a Redis that is this test's own, and its process, to be stopped and woken."""
     program = shutil.which("redis-server") or _miss("no redis-server is installed and CODEXOS_TEST_REDIS_URL is unset")
     with tempfile.TemporaryDirectory(prefix="codexos-redis-") as folder:
         path = Path(folder) / "redis.sock"
         options = ("--port", "0", "--unixsocket", str(path), "--dir", folder, "--save", "", "--appendonly", "no")
-        with _running([program, *options]), Redis(unix_socket_path=str(path)) as client:
+        with _running([program, *options]) as process, Redis(unix_socket_path=str(path)) as client:
             _wait_for(client.ping, RedisError)
-            yield f"unix://{path}"
+            yield f"unix://{path}", process
 
 
 @contextlib.contextmanager
@@ -97,11 +104,13 @@ def _miss(reason: str) -> str:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], *, user: str | None = None, cwd: str | None = None) -> Iterator[None]:
+def _running(
+    command: list[str], *, user: str | None = None, cwd: str | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=quiet, stderr=quiet, user=user, cwd=cwd, start_new_session=True) as process:
         try:
-            yield
+            yield process
         finally:
             process.send_signal(signal.SIGINT)  # both understand it as: stop now, orderly, whoever is connected
             process.wait()
