@@ -19,8 +19,11 @@ COMMANDS = {
     "api": "serve the API",
     "worker": "work on posted documents as they come",
     "migrate": "bring the database to the newest revision",
+    "admin": "what an operator does at the machine: create-key",
     "env-example": "print .env.example, made from the settings",
 }
+
+_WITH_ARGUMENTS = frozenset({"admin"})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,10 +35,14 @@ def main(argv: Sequence[str]) -> int:
         epilog="commands:\n" + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
     )
     parser.add_argument("command", choices=COMMANDS, metavar="command")
-    chosen = parser.parse_args(argv)
+    chosen, arguments = parser.parse_args(argv[:1]), argv[1:]
+    if arguments and chosen.command not in _WITH_ARGUMENTS:
+        parser.error(f"{chosen.command} takes no arguments")
     load_dotenv(ROOT / ".env")  # into the environment rather than the settings: the children must see it too
     command = importlib.import_module(f"server.cli.{chosen.command.replace('-', '_')}")
     try:
+        if chosen.command in _WITH_ARGUMENTS:
+            return int(command.main(Settings(), arguments) or 0)
         return int(command.main(Settings()) or 0)
     except Refusal as reason:
         return refuse(str(reason))

@@ -264,6 +264,35 @@ async def create_key(
     return key
 
 
+async def issue_key(
+    database: Database,
+    clock: Clock,
+    audit: AuditLog,
+    tenant_id: str,
+    *,
+    name: str,
+    mode: KeyMode,
+    scopes: Sequence[Scope],
+) -> str | None:
+    """Return a new key made by the operator, on record as such; None if there is no such tenant."""
+    key = new_api_key(mode)
+    async with database.transaction() as session:
+        keys = AuthRepository(session)
+        if not await keys.tenant_lives(TenantId(tenant_id)):
+            return None
+        _add_key(keys, TenantId(tenant_id), key, name, scopes, clock.now())
+        await audit.append(
+            session,
+            TenantId(tenant_id),
+            actor="operator",
+            action="api_key.created",
+            resource_type="api_key",
+            resource_id=key[:_PREFIX_CHARACTERS],
+            details={"name": name, "scopes": [scope.value for scope in scopes]},
+        )
+    return key
+
+
 async def ensure_development_key(database: Database, clock: Clock, *, kept: str | None) -> str:
     """Return the key of the tenant "development": `kept`, if it is one that works, or a new one.
 
