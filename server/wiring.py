@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from sanic import Request
 
 from core import log
 from core.clock import SystemClock
@@ -20,18 +21,24 @@ from pipelines.embedding import open_embedder
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
 from server.auth.mfa.service import SecondFactor
+from server.auth.sessions.access.service import AccessTokens
 from server.auth.sessions.emails import normalised
+from server.auth.sessions.passwords import Passwords
+from server.auth.sessions.service import Sessions
+from server.auth.sessions.signing.service import SigningKeys
 from server.auth.tenants.service import Memberships, Tenants
 from server.health.schemas import State
 from server.health.service import Check, HealthService
+from server.middleware.rate_limit import address_of
 from server.rag.answering import Answering
 from server.rag.query_embedder import QueryEmbedder
 from server.rag.service import DocumentService
-from server.ratelimit.limiter import RateLimiter
+from server.ratelimit.limiter import RateLimiter, customer_of
+from server.ratelimit.throttle import Throttle
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.documents import Documents
-from stores.gcra import Gcra, LocalGcra, SoftCounter, microseconds
+from stores.gcra import Gcra, Limit, LocalGcra, SoftCounter, microseconds
 from stores.idempotency import IdempotencyRecords
 from stores.lance import LanceStore
 from stores.letterbox import Letterbox
@@ -49,6 +56,9 @@ if TYPE_CHECKING:
 _LIMITS_TIMEOUT_SECONDS = 0.5
 # What an authenticator shows above its codes.
 _ISSUER = "CodexOS"
+_GUESSING_PERIOD_SECONDS = 15 * 60
+_LOGINS_OF_ACCOUNT = Limit(name="login-account", limit=10, period_seconds=_GUESSING_PERIOD_SECONDS)
+_LOGINS_OF_ADDRESS = Limit(name="login-address", limit=30, period_seconds=_GUESSING_PERIOD_SECONDS)
 _IDEMPOTENCY_KEPT_FOR = timedelta(hours=24)
 
 
@@ -62,6 +72,9 @@ class Parts:
     key_ring: KeyRing
     tenants: Tenants
     second_factor: SecondFactor
+    sessions: Sessions
+    signing_keys: SigningKeys
+    client_address: Callable[[Request], str]
     rate_limiter: RateLimiter
     idempotency: IdempotencyRecords
     documents: DocumentService
@@ -95,12 +108,15 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     )
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     audit = AuditLog(clock)
+    signing_keys = SigningKeys(database, envelope, clock)
+    tokens = AccessTokens(database, signing_keys, clock, public_url=settings.public_url)
+    second_factor = SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER)
     async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses():
         try:
             yield Parts(
                 database=database,
                 envelope=envelope,
-                authentication=Authentication(keys, memberships),
+                authentication=Authentication(keys, memberships, tokens),
                 tenants=Tenants(
                     database=database,
                     clock=clock,
@@ -110,7 +126,21 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     normalised=normalised,
                 ),
                 key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id),
-                second_factor=SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER),
+                second_factor=second_factor,
+                sessions=Sessions(
+                    database=database,
+                    clock=clock,
+                    new_id=new_id,
+                    audit=audit,
+                    tokens=tokens,
+                    passwords=Passwords(),
+                    second_factor=second_factor,
+                    memberships=memberships,
+                    accounts=Throttle(Gcra(limits), _LOGINS_OF_ACCOUNT),
+                    addresses=Throttle(Gcra(limits), _LOGINS_OF_ADDRESS),
+                ),
+                signing_keys=signing_keys,
+                client_address=lambda request: customer_of(address_of(request, settings.trusted_proxies)),
                 rate_limiter=_rate_limiter(settings, limits),
                 idempotency=IdempotencyRecords(
                     database,

@@ -13,6 +13,7 @@ from sanic.response import BaseHTTPResponse
 
 from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
+from server.auth.sessions.routes import sessions, well_known
 from server.auth.tenants.routes import tenants
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
@@ -54,7 +55,7 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, mfa, api_keys, tenants, rag))
+    return list(chain(health, openapi, sessions, well_known, mfa, api_keys, tenants, rag))
 
 
 def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:

@@ -16,6 +16,7 @@ from server.auth.principal import Scope
 from server.auth.tenants.service import Memberships
 from stores.sql.engine import Database
 from stores.sql.models import ApiKeyRow, TenantRow
+from tests.factories.tokens import access_tokens
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def clock() -> FrozenClock:
 
 
 def authentication(database: Database, clock: FrozenClock) -> Authentication:
-    return Authentication(ApiKeys(database, clock), Memberships(database, clock))
+    return Authentication(ApiKeys(database, clock), Memberships(database, clock), access_tokens(database, clock))
 
 
 async def a_key(database: Database, clock: FrozenClock) -> tuple[TenantId, str]:

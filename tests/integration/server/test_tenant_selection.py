@@ -16,6 +16,7 @@ from server.auth.tenants.roles import scopes_of
 from server.auth.tenants.service import Memberships
 from stores.sql.engine import Database
 from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
+from tests.factories.tokens import access_tokens
 from tests.integration.server.running import Api
 
 DOCUMENTS = "/api/v1/rag/documents"
@@ -36,7 +37,7 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 def authentication(database: Database, clock: FrozenClock) -> Authentication:
-    return Authentication(ApiKeys(database, clock), Memberships(database, clock))
+    return Authentication(ApiKeys(database, clock), Memberships(database, clock), access_tokens(database, clock))
 
 
 async def a_user(database: Database, now: datetime) -> UserId:

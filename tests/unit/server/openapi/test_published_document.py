@@ -70,6 +70,10 @@ def test_only_these_operations_are_open_to_everybody(published: Any) -> None:
         "/health",
         "/ready",
         "/openapi.json",
+        "/.well-known/jwks.json",
+        "/api/v1/auth/register",
+        "/api/v1/auth/token",
+        "/api/v1/auth/refresh",
     }
 
 
