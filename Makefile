@@ -8,7 +8,7 @@ UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url -
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-full check format lock env-example clean runtime dev bench bench-peers-install $(BENCHES:%=bench-%)
+.PHONY: help up demo test test-full check format lock env-example artefacts clean runtime dev bench bench-peers-install $(BENCHES:%=bench-%)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ format: dev ## Put the code into its form
 
 env-example: runtime ## Write .env.example from the settings
 	$(PY) -m server env-example > .env.example
+
+artefacts: dev ## Write docs/api from the code: the OpenAPI document and the catalogue of errors
+	@$(PY) -m server artefacts
 
 bench: $(BENCHES:%=bench-%) ## Print every published figure (BENCH='--data DIR' passes arguments on)
 

@@ -102,6 +102,30 @@ class MfaInvalid(ApiError):
     status, code = 401, "MFA_INVALID"
 
 
+class EgressBlocked(ApiError):
+    """The address is one this platform does not connect to on behalf of a user."""
+
+    status, code = 403, "EGRESS_BLOCKED"
+
+
+class LimitExceeded(ApiError):
+    """A quota of the tenant's plan is used up: free some of it, or change the plan."""
+
+    status, code = 403, "LIMIT_EXCEEDED"
+
+
+class PaymentFailed(ApiError):
+    """The payment was declined; nothing was bought."""
+
+    status, code = 402, "PAYMENT_FAILED"
+
+
+class SecretExpired(ApiError):
+    """The secret is past its date and is not given out any more: store a new version."""
+
+    status, code = 410, "SECRET_EXPIRED"
+
+
 class PayloadTooLarge(ApiError):
     """The body is longer than the route accepts."""
 

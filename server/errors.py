@@ -1,6 +1,7 @@
 """Every error of the process becomes one envelope. What is not ours to show becomes one fixed sentence."""
 
 import json
+import re
 from asyncio import CancelledError
 from typing import cast
 
@@ -25,6 +26,9 @@ from core.ids import new_id
 from core.log import get_logger
 
 log = get_logger()
+
+PROBLEM = "application/problem+json"
+_WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
 
 
 class RouteNotFound(ApiError):
@@ -91,18 +95,49 @@ class EnvelopeErrorHandler(ErrorHandler):
 
 def error_response(request: Request, error: ApiError, exception: BaseException | None = None) -> HTTPResponse:
     """Return the answer that tells of `error`; `exception` is the framework's, where it was one."""
+    write, content_type = (problem, PROBLEM) if wants_problem(request) else (envelope, "application/json")
     return HTTPResponse(
-        body=envelope(error, request_id_of(request)),
+        body=write(error, request_id_of(request)),
         status=error.status,
-        headers=_headers(error, exception),
-        content_type="application/json",
+        headers={"vary": "Accept", **_headers(error, exception)},
+        content_type=content_type,
     )
+
+
+def wants_problem(request: Request) -> bool:
+    """Whether the Accept header names problem details, and not JSON with more weight."""
+    weights = {"application/json": 0.0, PROBLEM: 0.0}
+    for entry in ",".join(request.headers.getall("accept", [])).split(","):
+        media_type, *parameters = (part.strip().lower() for part in entry.split(";"))
+        if media_type in weights:
+            weights[media_type] = max(weights[media_type], _weight(parameters))
+    return weights[PROBLEM] > 0 and weights[PROBLEM] >= weights["application/json"]
+
+
+def _weight(parameters: list[str]) -> float:
+    given = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+    return float(given) if _WEIGHT.fullmatch(given) else 0.0
 
 
 def envelope(error: ApiError, request_id: str) -> bytes:
     """Return the body. Text that came from the client may hold lone surrogates: ASCII escapes carry them."""
     body = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
     return json.dumps({"error": body}, separators=(",", ":")).encode()
+
+
+def problem(error: ApiError, request_id: str) -> bytes:
+    """Return the body as problem details (RFC 9457), with the members of the envelope beside its own."""
+    body = {
+        "type": f"/docs#{error.code}",
+        "title": (type(error).__doc__ or "").strip().partition("\n")[0],
+        "status": error.status,
+        "detail": error.message,
+        "instance": f"urn:codexos:request:{request_id}",
+        "code": error.code,
+        "details": error.details,
+        "request_id": request_id,
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def as_api_error(request: Request, exception: BaseException) -> ApiError:

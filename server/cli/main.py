@@ -20,6 +20,7 @@ COMMANDS = {
     "worker": "work on posted documents as they come",
     "migrate": "bring the database to the newest revision",
     "admin": "what an operator does at the machine: create-key",
+    "artefacts": "write docs/api: the OpenAPI document and the catalogue of errors",
     "env-example": "print .env.example, made from the settings",
 }
 

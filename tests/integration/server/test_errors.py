@@ -301,3 +301,38 @@ async def test_wrong_parameters_are_named(client: httpx.AsyncClient, query: str,
     answer = await client.get(f"{DOCUMENTS}?{query}")
     assert answer.status_code == 400, answer.text
     assert [fault["pointer"] for fault in answer.json()["error"]["details"]["violations"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_problem"),
+    [
+        ("application/problem+json", True),
+        ("application/json, application/problem+json", True),
+        ("text/html, Application/Problem+JSON; q=0.5", True),
+        ("application/json;q=0.4, application/problem+json;q=0.3", False),
+        ("application/problem+json;q=0", False),
+        ("application/problem+json;q=2", False),
+        ("application/json", False),
+        ("*/*", False),
+    ],
+)
+async def test_problem_details_for_whoever_asks_for_them(
+    client: httpx.AsyncClient, accept: str, is_problem: bool
+) -> None:
+    """RFC 9457 with the same code, for the hall's, the room's and the framework's refusals."""
+    headers = {"accept": accept}
+    for answer, status, code in (
+        (await client.get(f"{DOCUMENTS}/none", headers=headers), 404, "RESOURCE_NOT_FOUND"),
+        (await client.get("/nowhere", headers=headers), 404, "RESOURCE_NOT_FOUND"),
+        (await client.post(QUERY, json={}, headers=headers), 400, "VALIDATION_ERROR"),
+    ):
+        if not is_problem:
+            refused(answer, status, code)
+            continue
+        body = answer.json()
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert (body["status"], body["code"], body["type"]) == (status, code, f"/docs#{code}")
+        assert body["instance"] == f"urn:codexos:request:{answer.headers['x-request-id']}"
+        assert body["title"]
+        assert body["detail"]
+        assert answer.headers["vary"] == "Accept"

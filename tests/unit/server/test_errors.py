@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import validate
 from sanic import Request, exceptions
+from sanic.compat import Header
 
 from core.errors import ApiError, EmbeddingFailed, ResourceNotFound, ValidationFailed
 from server.errors import EnvelopeErrorHandler, as_api_error, envelope
@@ -20,7 +21,8 @@ SCHEMA = ErrorEnvelope.model_json_schema(mode="serialization")
 
 def a_request(method: str = "GET") -> Request:
     """Return as much of a request as an error handler looks at."""
-    return cast(Request, SimpleNamespace(ctx=SimpleNamespace(request_id="r-1"), method=method, path="/x", stream=None))
+    ctx = SimpleNamespace(request_id="r-1")
+    return cast(Request, SimpleNamespace(ctx=ctx, method=method, path="/x", stream=None, headers=Header()))
 
 
 def answer_to(exception: BaseException) -> tuple[int, dict[str, Any], dict[str, str]]:
