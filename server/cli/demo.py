@@ -24,9 +24,11 @@ Say = Callable[[str], None]
 _ROOT = Path(__file__).resolve().parents[2]
 _QUESTIONS = _ROOT / "docs" / "demo" / "questions.json"
 _OWN_DOCS = ("README.md", "ARCHITECTURE.md", "docs/**/*.md", "docs/demo/*")
-_UPLOADS_AT_ONCE = 4
+# Each upload waits for its document. Together they are one or two batches of the lane, and few requests of the minute.
+_UPLOADS_AT_ONCE = 32
+_WAIT = {"Prefer": "wait=50"}
 _JOB_LIMIT_SECONDS = 300.0
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 3.0
 _FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 _TOP = 3
 
@@ -39,7 +41,7 @@ async def run(settings: Settings, say: Say) -> int:
     """Run the demo against the server that the settings name; return the exit status."""
     headers = {"Authorization": f"Bearer {_key(settings)}"}
     url = f"http://{settings.http_host.replace('0.0.0.0', '127.0.0.1')}:{settings.http_port}/api/v1"
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=90, trust_env=False) as client:
         try:
             failures = await _ingest_all(client, documents(), say)
             wrong = await _ask_all(client, questions(), say)
@@ -92,25 +94,31 @@ async def _post(client: httpx.AsyncClient, path: Path, gate: asyncio.Semaphore) 
     name = path.relative_to(_ROOT).as_posix()
     # The path as external id: a second demo makes new revisions of the same documents, not new documents.
     fields = {"source_type": "file", "external_id": name, "metadata": json.dumps({"path": name})}
+    files = {"file": (path.name, path.read_bytes())}
     async with gate:
-        answer = await client.post("/rag/ingest", data=fields, files={"file": (path.name, path.read_bytes())})
-    answer.raise_for_status()
-    return _Posted(name=name, job_id=answer.json()["job_id"])
+        answer = await _call(client, "POST", "/rag/ingest", data=fields, files=files, headers=_WAIT)
+    return _Posted(name=name, job_id=answer["job_id"])
 
 
 async def _follow(client: httpx.AsyncClient, posted: Iterable[_Posted], say: Say) -> int:
-    waiting = {document.job_id: document for document in posted}
+    """Tell what became of every document. Most are finished: whoever posted them has waited for that."""
+    waiting = list(posted)
     failures = 0
     deadline = time.monotonic() + _JOB_LIMIT_SECONDS
     while waiting:
-        for job_id in list(waiting):
-            job = await _get(client, f"/rag/jobs/{job_id}")
+        unfinished = []
+        for document in waiting:
+            job = await _call(client, "GET", f"/rag/jobs/{document.job_id}")
             if job["status"] in _FINISHED:
-                failures += not _tell(waiting.pop(job_id), job, say)
-        if time.monotonic() > deadline:
-            say(f"  still waiting for {', '.join(document.name for document in waiting.values())}; giving up")
+                failures += not _tell(document, job, say)
+            else:
+                unfinished.append(document)
+        waiting = unfinished
+        if waiting and time.monotonic() > deadline:
+            say(f"  still waiting for {', '.join(document.name for document in waiting)}; giving up")
             return failures + len(waiting)
-        await asyncio.sleep(_POLL_SECONDS)
+        if waiting:
+            await asyncio.sleep(_POLL_SECONDS)
     return failures
 
 
@@ -130,11 +138,10 @@ async def _ask_all(client: httpx.AsyncClient, questions: Sequence[Question], say
     wrong = []
     for question in questions:
         started = time.perf_counter()
-        answer = await client.post("/rag/query", json={"query": question.question, "limit": _TOP})
+        answer = await _call(client, "POST", "/rag/query", json={"query": question.question, "limit": _TOP})
         milliseconds = (time.perf_counter() - started) * 1000
-        answer.raise_for_status()
-        _show(question, answer.json(), milliseconds, say)
-        fault = question.fault(answer.json()["results"])
+        _show(question, answer, milliseconds, say)
+        fault = question.fault(answer["results"])
         if fault is not None:
             wrong.append(f"“{question.question}” was answered wrongly: {fault}.")
     say(f"  {len(questions) - len(wrong)} of {len(questions)} questions found their answer in the first {_TOP} results")
@@ -157,8 +164,12 @@ def _show(question: Question, answer: dict[str, Any], milliseconds: float, say: 
     say(f"       {milliseconds:.0f} ms, of which {answer['query_time'] * 1000:.0f} ms in the server")
 
 
-async def _get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    answer = await client.get(path)
+async def _call(client: httpx.AsyncClient, method: str, path: str, **asked: Any) -> dict[str, Any]:
+    """Return the answer's body; asked to wait, wait and ask again, as every client should."""
+    answer = await client.request(method, path, **asked)
+    while answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        await asyncio.sleep(int(answer.headers["retry-after"]))
+        answer = await client.request(method, path, **asked)
     answer.raise_for_status()
     body: dict[str, Any] = answer.json()
     return body

@@ -27,6 +27,8 @@ QUERY = "/api/v1/rag/query"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SCHEMA = ErrorEnvelope.model_json_schema(mode="serialization")
 JSON = {"content-type": "application/json"}
+# Every response tells the limit, those of 413, 500 and 503 as well.
+LIMITS_TOLD = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "ratelimit-policy")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,6 +53,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     error: dict[str, Any] = answer.json()["error"]
     assert error["code"] == code
     assert error["request_id"] == answer.headers["x-request-id"]
+    assert set(LIMITS_TOLD) <= set(answer.headers)
     return error
 
 
