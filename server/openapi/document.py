@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from core.errors import ApiError
 from server.openapi.models import ErrorEnvelope, FormBody
-from server.openapi.registry import Operation
+from server.openapi.registry import Operation, RequestHeader
 
 _REF = "#/components/schemas/{model}"
 
@@ -92,10 +92,14 @@ def _parameters(operation: Operation) -> list[Json]:
             for name, field in schema["properties"].items()
         ]
     parameters += [
-        {"name": header.name, "in": "header", "description": header.description, "schema": {"type": "string"}}
+        {"name": header.name, "in": "header", "description": header.description, "schema": _header_schema(header)}
         for header in operation.headers
     ]
     return parameters
+
+
+def _header_schema(header: RequestHeader) -> Json:
+    return {"type": "string"} if header.pattern is None else {"type": "string", "pattern": header.pattern}
 
 
 def _content(operation: Operation, references: Mapping[type[BaseModel], Json]) -> Json:

@@ -8,12 +8,14 @@ from core.errors import PreconditionFailed, ValidationFailed
 from server.openapi.registry import RequestHeader
 
 HEADER = "if-match"
-IF_MATCH = RequestHeader(
-    name="If-Match", description="The ETag of what you read; if somebody has changed it since, the answer is 412."
-)
-
 _ONE = r'(?:W/)?"[\x21\x23-\x7e]*"'
-_TAGS = re.compile(rf"\s*{_ONE}(?:\s*,\s*{_ONE})*\s*")
+_LIST = rf"\s*{_ONE}(?:\s*,\s*{_ONE})*\s*"
+_TAGS = re.compile(_LIST)
+IF_MATCH = RequestHeader(
+    name="If-Match",
+    description="The ETag of what you read; if somebody has changed it since, the answer is 412.",
+    pattern=rf"^(?:\*|{_LIST})$",
+)
 
 
 def etag_of(version: int) -> str:

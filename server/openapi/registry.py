@@ -49,6 +49,7 @@ class RequestHeader:
 
     name: str
     description: str
+    pattern: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

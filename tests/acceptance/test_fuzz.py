@@ -45,7 +45,10 @@ def fuzzed(system: RunningSystem, folder: Path, examples: int) -> dict[str, Any]
         "--report=json",
         f"--report-json-path={written}",
     ]
-    hooks = {"SCHEMATHESIS_HOOKS": "tests.acceptance.fuzz_hooks", "PYTHONPATH": str(ROOT)}
+    with system.client() as client:
+        me = client.get("/api/v1/auth/me").json()
+    own = f"{me['subject'].partition(':')[2]} {me['tenant_id']}"
+    hooks = {"FUZZ_OWN_IDS": own, "SCHEMATHESIS_HOOKS": "tests.acceptance.fuzz_hooks", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=os.environ | hooks, capture_output=True, text=True, check=False)
     assert written.exists(), done.stdout[-4000:] + done.stderr[-2000:]
     print(done.stdout)

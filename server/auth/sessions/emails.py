@@ -5,6 +5,8 @@ import unicodedata
 
 LONGEST = 320
 _SHAPE = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,255}")
+# For the published document: a little narrower, since folding may make an address longer.
+PATTERN = r"^[^\s@\x00-\x1f\x7f]{1,32}@[^\s@\x00-\x1f\x7f]{1,127}$"
 
 
 def normalised(email: str) -> str | None:

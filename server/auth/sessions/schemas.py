@@ -10,7 +10,10 @@ from server.auth.sessions import emails, passwords
 from server.openapi.models import Answer, JsonBody
 
 _EMAIL = Field(
-    max_length=emails.LONGEST, description="Upper and lower case are the same.", examples=["ada@example.com"]
+    max_length=emails.LONGEST,
+    description="Upper and lower case are the same.",
+    examples=["ada@example.com"],
+    json_schema_extra={"pattern": emails.PATTERN},
 )
 # How long it must be is said where a password is chosen; a shorter one here is simply wrong.
 _PASSWORD = Field(min_length=1, max_length=passwords.LONGEST)
