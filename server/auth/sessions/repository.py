@@ -30,6 +30,14 @@ class SessionRepository:
     async def user(self, user_id: UserId) -> UserRow | None:
         return await self._session.get(UserRow, user_id, populate_existing=True)
 
+    async def held_hash(self, user_id: UserId) -> str | None:
+        """Return the password's hash of a user who is not disabled, and hold the row.
+
+        While it is held no password changes, and rows that refer to it can be written: NO KEY UPDATE.
+        """
+        query = select(UserRow.password_hash).where(UserRow.id == user_id, UserRow.disabled_at.is_(None))
+        return await self._session.scalar(query.with_for_update(key_share=True))
+
     async def add_user(self, user_id: UserId, *, email: str, name: str, password_hash: str, now: datetime) -> bool:
         """Put a person down; whether the address was still free."""
         try:

@@ -105,7 +105,7 @@ class Sessions:
             user = await SessionRepository(session).user_of(asked.email)
         right = await self.passwords.matches(asked.password, user.password_hash if user is not None else None)
         if user is None or not right or user.disabled_at is not None:
-            raise AuthenticationFailed("The email address or the password is not right.")
+            raise _not_right()
         user_id = UserId(user.id)
         await self.second_factor.check(user_id, code)
         session_id = SessionId(self.new_id())
@@ -114,6 +114,10 @@ class Sessions:
         refresh, now = _new_refresh_token(), self.clock.now()
         async with self.database.transaction() as session:
             people = SessionRepository(session)
+            held = await people.held_hash(user_id)
+            # Changed since it was compared: by a new password, which ends this, or to a new hash of the same.
+            if held != user.password_hash and not await self.passwords.matches(asked.password, held):
+                raise _not_right()
             if fresh is not None:
                 await people.set_password_hash(user_id, fresh, instead_of=user.password_hash, now=now)
             await people.add_session(session_id, user_id, now, now + REFRESH_LIFETIME)
@@ -241,6 +245,10 @@ def _session_of(person: Principal) -> SessionId:
     if person.session_id is None:
         raise TypeError("a person speaks in a session")
     return person.session_id
+
+
+def _not_right() -> AuthenticationFailed:
+    return AuthenticationFailed("The email address or the password is not right.")
 
 
 def _just_used() -> Conflict:
