@@ -30,6 +30,7 @@ from server.auth.tenants.service import Memberships, Tenants
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.middleware.rate_limit import address_of
+from server.openapi.pagination import Cursors
 from server.rag.answering import Answering
 from server.rag.query_embedder import QueryEmbedder
 from server.rag.service import DocumentService
@@ -96,6 +97,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     )
     embedder.start()
     envelope = open_envelope(settings)
+    cursors = Cursors(partial(envelope.mac, purpose="cursor"))
     documents = DocumentService(
         database=database,
         blobs=BlobStore(settings.blob_path.as_uri()),
@@ -104,6 +106,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         bell=Bell(redis, "api"),
         clock=clock,
         new_id=new_id,
+        cursors=cursors,
         stopping=asyncio.Event(),
     )
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
@@ -125,7 +128,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     new_id=new_id,
                     normalised=normalised,
                 ),
-                key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id),
+                key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id, cursors=cursors),
                 second_factor=second_factor,
                 sessions=Sessions(
                     database=database,

@@ -8,7 +8,9 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from core.ids import DocumentId, JobId
+from server.openapi.pagination import Place, Slice
 from stores.buckets import bucket_of
+from stores.sql.keyset import newest_first
 from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus, JobRow
 from stores.sql.repository import TenantRepository
 
@@ -89,14 +91,14 @@ class DocumentRepository(TenantRepository):
     async def page(
         self,
         *,
-        skip: int,
+        place: Place,
         limit: int,
         collection: str | None,
         status: str | None,
         source_type: str | None,
         search: str | None,
-    ) -> tuple[list[DocumentRow], int]:
-        """Return one page, newest first, and how many there are in all."""
+    ) -> Slice[DocumentRow]:
+        """Return one page, newest first."""
         query = self._living() if status is None else self.rows_of(DocumentRow).where(DocumentRow.status == status)
         if collection is not None:
             query = query.where(DocumentRow.collection == collection)
@@ -110,9 +112,16 @@ class DocumentRepository(TenantRepository):
                 )
             )
         total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
-        newest_first = query.order_by(DocumentRow.created_at.desc(), DocumentRow.id.desc())
-        rows = await self._session.scalars(newest_first.offset(skip).limit(limit))
-        return list(rows), total or 0
+        page = newest_first(
+            query,
+            DocumentRow.created_at,
+            DocumentRow.id,
+            after=place.after,
+            offset=place.offset,
+            limit=limit + 1,
+        )
+        rows = await self._session.scalars(page)
+        return Slice.of(rows.all(), limit=limit, total=total or 0)
 
 
 class JobRepository(TenantRepository):

@@ -17,6 +17,7 @@ from pydantic import (
 from pipelines.chunking.limits import MIN_CHUNK_TOKENS
 from pipelines.document import ChunkingConfig, ChunkingStrategy
 from server.openapi.models import Answer, FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
+from server.openapi.pagination import Page, PageQuery
 from server.rag.metadata import check_metadata
 from server.rag.published import FILTERS, METADATA
 from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobRow, JobStatus
@@ -268,12 +269,8 @@ class DocumentView(Answer):
         )
 
 
-class DocumentPage(Answer):
-    items: list[DocumentView]
-    total: int
-    skip: int
-    limit: int
-    has_more: bool
+class DocumentPage(Page[DocumentView]):
+    pass
 
 
 class JobView(Answer):
@@ -312,9 +309,7 @@ def failure_of(row: DocumentRow | JobRow) -> Failure | None:
     return Failure(code=row.error_code, message=row.error_message or "") if row.error_code else None
 
 
-class DocumentsQuery(QueryString):
-    skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
-    limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
+class DocumentsQuery(PageQuery):
     collection: Collection | None = None
     status: Status | None = Field(None, description="Without it, all but the deleted ones.")
     source_type: Literal["file", "text"] | None = None

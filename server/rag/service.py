@@ -9,6 +9,7 @@ from core.errors import Conflict, ResourceNotFound
 from core.events import EventType
 from core.ids import DocumentId, JobId, is_uuid
 from server.auth.principal import Principal
+from server.openapi.pagination import Cursors
 from server.rag.repository import DocumentRepository, JobRepository
 from server.rag.schemas import (
     DocumentDeleted,
@@ -56,6 +57,7 @@ class DocumentService:
     bell: Bell
     clock: Clock
     new_id: Callable[[], str]
+    cursors: Cursors
     stopping: asyncio.Event
 
     async def accept(self, owner: Principal, request: IngestRequest) -> IngestAccepted:
@@ -134,14 +136,19 @@ class DocumentService:
         return accepted
 
     async def page(self, owner: Principal, query: DocumentsQuery) -> DocumentPage:
+        scope = {"tenant_id": owner.tenant_id, "listing": "documents"}
+        place = self.cursors.place(query, **scope)
+        filters = query.model_dump(exclude={"skip", "cursor"})
         async with self.database.reading() as session:
-            rows, total = await DocumentRepository(session, owner.tenant_id).page(**query.model_dump())
+            found = await DocumentRepository(session, owner.tenant_id).page(place=place, **filters)
+        last = found.rows[-1] if found.more else None
         return DocumentPage(
-            items=[DocumentView.of(row) for row in rows],
-            total=total,
-            skip=query.skip,
+            items=[DocumentView.of(row) for row in found.rows],
+            total=found.total,
+            skip=place.skip,
             limit=query.limit,
-            has_more=query.skip + len(rows) < total,
+            has_more=found.more,
+            next_cursor=last and self.cursors.next(query, place, found, last=(last.created_at, last.id), **scope),
         )
 
     async def document(self, owner: Principal, document_id: str) -> DocumentView:

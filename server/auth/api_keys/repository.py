@@ -8,6 +8,8 @@ from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import ApiKeyId, TenantId
+from server.openapi.pagination import Place, Slice
+from stores.sql.keyset import newest_first
 from stores.sql.models import ApiKeyRow, TenantRow
 
 
@@ -128,11 +130,14 @@ class KeyRepository:
     def _living(self) -> Select[ApiKeyRow]:
         return select(ApiKeyRow).where(ApiKeyRow.tenant_id == self._tenant_id, ApiKeyRow.revoked_at.is_(None))
 
-    async def page(self, *, skip: int, limit: int) -> tuple[Sequence[ApiKeyRow], int]:
+    async def page(self, *, place: Place, limit: int) -> Slice[ApiKeyRow]:
+        """Return one page, newest first."""
         living = self._living()
         total = await self._session.scalar(select(func.count()).select_from(living.subquery()))
-        newest = living.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()).offset(skip).limit(limit)
-        return (await self._session.scalars(newest)).all(), int(total or 0)
+        page = newest_first(
+            living, ApiKeyRow.created_at, ApiKeyRow.id, after=place.after, offset=place.offset, limit=limit + 1
+        )
+        return Slice.of((await self._session.scalars(page)).all(), limit=limit, total=total or 0)
 
     async def find(self, key_id: ApiKeyId) -> ApiKeyRow | None:
         return await self._session.scalar(self._living().where(ApiKeyRow.id == key_id))

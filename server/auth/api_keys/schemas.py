@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from server.auth.principal import Scope
-from server.openapi.models import Answer, JsonBody, QueryString, WholeNumber
+from server.openapi.models import Answer, JsonBody
+from server.openapi.pagination import Page, PageQuery
 from stores.sql.models import ApiKeyRow
 
 LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
@@ -63,9 +64,8 @@ class RotatedKey(JsonBody):
     )
 
 
-class KeysQuery(QueryString):
-    skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
-    limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
+class KeysQuery(PageQuery):
+    pass
 
 
 class KeyView(Answer):
@@ -105,9 +105,5 @@ class KeyMade(Answer):
     api_key: KeyView
 
 
-class KeyPage(Answer):
-    items: list[KeyView]
-    total: int
-    skip: int
-    limit: int
-    has_more: bool
+class KeyPage(Page[KeyView]):
+    pass

@@ -15,6 +15,7 @@ from core.tokens import KeyMode, hash_api_key, looks_like_api_key, new_api_key
 from server.auth.api_keys.repository import AuthRepository, KeyRepository, StoredKey
 from server.auth.api_keys.schemas import ChangedKey, KeyMade, KeyPage, KeysQuery, KeyView, NewKey, RotatedKey
 from server.auth.principal import Principal, Scope
+from server.openapi.pagination import Cursors
 from server.openapi.preconditions import demand
 from stores.audit import AuditLog
 from stores.sql.engine import Database, Session
@@ -99,6 +100,7 @@ class KeyRing:
     clock: Clock
     audit: AuditLog
     new_id: IdSource
+    cursors: Cursors
 
     async def create(self, owner: Principal, asked: NewKey) -> KeyMade:
         """Return a new key. Raises AuthorizationFailed, ValidationFailed."""
@@ -113,14 +115,18 @@ class KeyRing:
         return KeyMade(key=key, api_key=KeyView.of(row))
 
     async def page(self, owner: Principal, query: KeysQuery) -> KeyPage:
+        scope = {"tenant_id": owner.tenant_id, "listing": "api-keys"}
+        place = self.cursors.place(query, **scope)
         async with self.database.reading() as session:
-            rows, total = await KeyRepository(session, owner.tenant_id).page(skip=query.skip, limit=query.limit)
+            found = await KeyRepository(session, owner.tenant_id).page(place=place, limit=query.limit)
+        last = found.rows[-1] if found.more else None
         return KeyPage(
-            items=[KeyView.of(row) for row in rows],
-            total=total,
-            skip=query.skip,
+            items=[KeyView.of(row) for row in found.rows],
+            total=found.total,
+            skip=place.skip,
             limit=query.limit,
-            has_more=query.skip + len(rows) < total,
+            has_more=found.more,
+            next_cursor=last and self.cursors.next(query, place, found, last=(last.created_at, last.id), **scope),
         )
 
     async def get(self, owner: Principal, key_id: str) -> KeyView:

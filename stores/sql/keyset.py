@@ -1,0 +1,26 @@
+"""Read lists newest first, page by page, so that rows made meanwhile shift nothing."""
+
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Select, and_, or_
+from sqlalchemy.orm import InstrumentedAttribute
+
+Row = TypeVar("Row")
+
+
+def newest_first(
+    query: Select[Row],
+    created_at: InstrumentedAttribute[datetime],
+    row_id: InstrumentedAttribute[str],
+    *,
+    after: tuple[datetime, str] | None,
+    offset: int,
+    limit: int,
+) -> Select[Row]:
+    """Return `query` in order, from behind the row `after`, or from `offset` where there is none."""
+    if after is not None:
+        time, last_id = after
+        # The first half is implied by the second, and is what an index can begin at.
+        query = query.where(created_at <= time, or_(created_at < time, and_(created_at == time, row_id < last_id)))
+    return query.order_by(created_at.desc(), row_id.desc()).offset(offset).limit(limit)
