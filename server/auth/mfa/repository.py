@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import CursorResult, delete, update
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import UserId
-from stores.sql.models import RecoveryCodeRow, TotpDeviceRow
+from stores.sql.models import RecoveryCodeRow, TotpDeviceRow, UserRow
 
 
 class TotpRepository:
@@ -20,6 +20,11 @@ class TotpRepository:
     async def locked(self, user_id: UserId) -> TotpDeviceRow | None:
         """Return the device and hold its row: codes are judged one at a time."""
         return await self._session.get(TotpDeviceRow, user_id, with_for_update=True, populate_existing=True)
+
+    async def address_of(self, user_id: UserId) -> str:
+        """Return what the user knows the account by."""
+        found = await self._session.scalars(select(UserRow.email).where(UserRow.id == user_id))
+        return found.one()
 
     async def replace(self, user_id: UserId, sealed_secret: bytes, now: datetime) -> None:
         """Put down a device that is yet to be confirmed."""

@@ -34,7 +34,7 @@ async def get_totp(request: Request, person: Person) -> HTTPResponse:
 @mfa.operation("POST", "/totp", answers={201: TotpEnrolment}, errors=[Conflict], keyed=Keyed.IGNORED)
 async def enrol_totp(request: Request, person: Person) -> HTTPResponse:
     """Begin to use an authenticator: scan the picture, then confirm with the first code it shows."""
-    enrolment = await _second_factor(request).enrol(person.user, account=person.user)
+    enrolment = await _second_factor(request).enrol(person.user)
     return answered(enrolment, status=201, headers=_UNKEPT)
 
 

@@ -34,8 +34,8 @@ class SecondFactor:
             device = await TotpRepository(session).find(user_id)
         return device is not None and device.confirmed_at is not None
 
-    async def enrol(self, user_id: UserId, account: str) -> TotpEnrolment:
-        """Return a new device's secret. Raises Conflict while another is enabled."""
+    async def enrol(self, user_id: UserId) -> TotpEnrolment:
+        """Return a new device's secret, labelled with the user's address. Raises Conflict while another is enabled."""
         secret = totp.new_secret()
         async with self.database.transaction() as session:
             devices = TotpRepository(session)
@@ -44,6 +44,7 @@ class SecondFactor:
                 raise Conflict("A second factor is enabled. Disable it before enrolling another.")
             sealed = self.envelope.seal(secret, purpose=_PURPOSE, place=user_id)
             await devices.replace(user_id, sealed, self.clock.now())
+            account = await devices.address_of(user_id)
         uri = totp.otpauth_uri(secret, issuer=self.issuer, account=account)
         return TotpEnrolment(secret=totp.base32(secret), otpauth_uri=uri, qr_code=qr_code(uri))
 

@@ -42,7 +42,7 @@ def factor(database: Database, clock: FrozenClock) -> SecondFactor:
 
 async def enabled(factor: SecondFactor, clock: FrozenClock) -> tuple[bytes, list[str]]:
     """Enrol and confirm; return the secret and the recovery codes, at a step whose code is unused."""
-    enrolment = await factor.enrol(USER, "u@example.test")
+    enrolment = await factor.enrol(USER)
     secret = base64.b32decode(enrolment.secret)
     codes = (await factor.confirm(USER, code(secret, clock))).recovery_codes
     clock.advance(timedelta(seconds=totp.STEP_SECONDS))
@@ -60,7 +60,7 @@ def wrong(secret: bytes, clock: FrozenClock) -> str:
 
 async def test_enrolment_counts_from_its_first_code(factor: SecondFactor, clock: FrozenClock) -> None:
     """Until then no code is asked for; from then on one is."""
-    enrolment = await factor.enrol(USER, "u@example.test")
+    enrolment = await factor.enrol(USER)
     assert enrolment.qr_code.startswith("data:image/svg+xml")
     await factor.check(USER, None)
     secret = base64.b32decode(enrolment.secret)
@@ -70,7 +70,7 @@ async def test_enrolment_counts_from_its_first_code(factor: SecondFactor, clock:
     with pytest.raises(MfaRequired):
         await factor.check(USER, None)
     with pytest.raises(Conflict):
-        await factor.enrol(USER, "u@example.test")
+        await factor.enrol(USER)
     with pytest.raises(Conflict):
         await factor.confirm(USER, code(secret, clock))
 
