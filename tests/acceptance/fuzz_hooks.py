@@ -32,6 +32,7 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
         case.path_parameters = {name: _NOBODY if value in _OWN else value for name, value in parameters.items()}
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
+    (case.query or {}).pop("cursor", None)  # signed: nobody guesses one
     tag = (case.headers or {}).get("If-Match", "")
     if tag.isdigit():  # the fuzzer takes the quotes of an ETag for those of a string
         case.headers["If-Match"] = f'"{tag}"'

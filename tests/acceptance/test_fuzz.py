@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -15,20 +17,58 @@ SEED = 20261123
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
-@pytest.mark.parametrize(("examples", "cases"), [(110, 2_000), pytest.param(1_200, 20_000, marks=pytest.mark.slow)])
-def test_no_generated_request_finds_a_fault(
+# What ends the session that the fuzzer speaks in has tests of its own.
+PERSONS = ["--include-tag=auth", "--include-tag=mfa", "--include-tag=tenants", "--exclude-operation-id=log_out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """In whose name the fuzzer asks, and the ids that must outlive it."""
+
+    credential: str
+    own_ids: list[str]
+
+
+@pytest.mark.parametrize(("examples", "cases"), [(45, 2_000), pytest.param(500, 20_000, marks=pytest.mark.slow)])
+def test_no_request_of_a_key_finds_a_fault(
     running_system: RunningSystem, tmp_path: Path, examples: int, cases: int
 ) -> None:
     """All checks of the fuzzer and the envelope: no failure, no 5xx, over that many cases at least."""
-    report = fuzzed(running_system, tmp_path, examples)
+    with running_system.client() as client:
+        me = client.get("/api/v1/auth/me").json()
+    own_ids = [me["subject"].partition(":")[2], me["tenant_id"]]
+    speaker = Speaker(credential=running_system.key_file.read_text().strip(), own_ids=own_ids)
+    report = fuzzed(running_system, speaker, tmp_path, examples)
     assert (report["failures"], report["errors"], report["complete"]) == ([], [], True)
     assert report["operations"]["tested"] == report["operations"]["total"]
     assert report["test_cases"]["generated"] >= cases
 
 
-def fuzzed(system: RunningSystem, folder: Path, examples: int) -> dict[str, Any]:
+@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.slow)])
+def test_no_request_of_a_person_finds_a_fault(running_system: RunningSystem, tmp_path: Path, examples: int) -> None:
+    """What keys may not do, done in a session."""
+    report = fuzzed(running_system, person(running_system), tmp_path, examples, *PERSONS)
+    assert (report["failures"], report["errors"], report["complete"]) == ([], [], True)
+    assert report["operations"]["tested"] == report["operations"]["selected"] > 10
+
+
+def person(system: RunningSystem) -> Speaker:
+    """Register somebody and log in."""
+    account = {"email": f"{uuid4().hex}@example.com", "password": "a long sentence of your own"}
+    with system.client() as client:
+        client.post("/api/v1/auth/register", json={**account, "name": "Ada"}).raise_for_status()
+        pair = client.post("/api/v1/auth/token", json=account).raise_for_status().json()
+        client.headers["authorization"] = f"Bearer {pair['access_token']}"
+        me = client.get("/api/v1/auth/me").json()
+        [session] = client.get("/api/v1/auth/sessions").json()["items"]
+    return Speaker(
+        credential=pair["access_token"],
+        own_ids=[me["subject"].partition(":")[2], me["tenant_id"], session["id"]],
+    )
+
+
+def fuzzed(system: RunningSystem, speaker: Speaker, folder: Path, examples: int, *chosen: str) -> dict[str, Any]:
     """Run the fuzzer; return its report. What it printed is shown when a test fails."""
-    key = system.key_file.read_text().strip()
     written = folder / "report.json"
     command = [
         str(Path(sys.executable).with_name("st")),
@@ -37,18 +77,20 @@ def fuzzed(system: RunningSystem, folder: Path, examples: int) -> dict[str, Any]
         "run",
         f"{system.url}/openapi.json",
         "--checks=all",
-        f"--header=Authorization: Bearer {key}",
+        f"--header=Authorization: Bearer {speaker.credential}",
         f"--max-examples={examples}",
         f"--seed={SEED}",
         "--continue-on-failure",
         "--no-color",
         "--report=json",
         f"--report-json-path={written}",
+        *chosen,
     ]
-    with system.client() as client:
-        me = client.get("/api/v1/auth/me").json()
-    own = f"{me['subject'].partition(':')[2]} {me['tenant_id']}"
-    hooks = {"FUZZ_OWN_IDS": own, "SCHEMATHESIS_HOOKS": "tests.acceptance.fuzz_hooks", "PYTHONPATH": str(ROOT)}
+    hooks = {
+        "FUZZ_OWN_IDS": " ".join(speaker.own_ids),
+        "SCHEMATHESIS_HOOKS": "tests.acceptance.fuzz_hooks",
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(command, cwd=folder, env=os.environ | hooks, capture_output=True, text=True, check=False)
     assert written.exists(), done.stdout[-4000:] + done.stderr[-2000:]
     print(done.stdout)
