@@ -24,10 +24,10 @@ from core.errors import (
 )
 from core.ids import new_id
 from core.log import get_logger
+from server.openapi.models import PROBLEM
 
 log = get_logger()
 
-PROBLEM = "application/problem+json"
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from core.errors import ApiError
-from server.openapi.models import ErrorEnvelope, FormBody
+from server.openapi.headers import ANSWERED, answered_with, asked
+from server.openapi.models import JSON, PROBLEM, Answer, ErrorEnvelope, FormBody, Problem
 from server.openapi.registry import Operation, RequestHeader
 
 _REF = "#/components/schemas/{model}"
@@ -29,6 +30,7 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> Js
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "headers": ANSWERED,
             "securitySchemes": {
                 "apiKey": {
                     "type": "http",
@@ -47,7 +49,10 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> Js
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[Mapping[type[BaseModel], Json], Json]:
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ErrorEnvelope, "serialization"): None}
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
+        (ErrorEnvelope, "serialization"): None,
+        (Problem, "serialization"): None,
+    }
     for operation in operations:
         wanted |= {(model, "validation"): None for model in operation.bodies.values()}
         wanted |= {(model, "serialization"): None for model in operation.answers.values()}
@@ -95,7 +100,7 @@ def _parameters(operation: Operation) -> list[Json]:
         {"name": header.name, "in": "header", "description": header.description, "schema": _header_schema(header)}
         for header in operation.headers
     ]
-    return parameters
+    return parameters + asked(operation)
 
 
 def _header_schema(header: RequestHeader) -> Json:
@@ -117,16 +122,30 @@ def _responses(operation: Operation, references: Mapping[type[BaseModel], Json])
     responses: Json = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/json": {"schema": references[model]}},
+            "headers": answered_with(operation, status),
+            "content": _media_types(model, references),
         }
         for status, model in operation.answers.items()
     }
-    envelope = {"application/json": {"schema": references[ErrorEnvelope]}}
+    refused: Json = {JSON: {"schema": references[ErrorEnvelope]}, PROBLEM: {"schema": references[Problem]}}
+    sentences: dict[int, list[str]] = {}
     for error in operation.all_errors:
-        responses.setdefault(str(error.status), {"description": _sentence(error), "content": envelope})
-    responses["default"] = {"description": "Any other failure.", "content": envelope}
+        sentences.setdefault(error.status, []).append(_sentence(error))
+    for status, told in sentences.items():
+        if status not in operation.answers:
+            headers = answered_with(operation, status)
+            responses[str(status)] = {"description": "\n\n".join(told), "headers": headers, "content": refused}
+    responses["default"] = {
+        "description": "Any other failure.",
+        "headers": answered_with(operation, 500),
+        "content": refused,
+    }
     return responses
 
 
+def _media_types(model: type[Answer], references: Mapping[type[BaseModel], Json]) -> Json:
+    return {JSON: {"schema": references[model]}}
+
+
 def _sentence(error: type[ApiError]) -> str:
-    return f"`{error.code}`: {(error.__doc__ or '').strip()}"
+    return f"`{error.code}`: {' '.join((error.__doc__ or '').split())}"

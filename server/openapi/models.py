@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+PROBLEM = "application/problem+json"
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
@@ -105,3 +106,16 @@ class ErrorEnvelope(Answer):
     """The answer to every request that failed, the framework's own failures included."""
 
     error: ErrorBody
+
+
+class Problem(Answer):
+    """The same as problem details (RFC 9457), for those who accept `application/problem+json`."""
+
+    type: str = Field(description="Where the code is explained.", examples=["/docs#VALIDATION_ERROR"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(examples=["urn:codexos:request:01a20557-a025-719e-abe7-1643716b6f27"])
+    code: str
+    details: dict[str, Any]
+    request_id: str

@@ -14,7 +14,11 @@ from core.errors import (
     ApiError,
     AuthenticationFailed,
     AuthorizationFailed,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
     PayloadTooLarge,
+    RateLimitExceeded,
+    ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -89,8 +93,12 @@ class Operation:
     def all_errors(self) -> list[type[ApiError]]:
         """Every error it may answer with: those it states and those its signature implies."""
         implied: list[type[ApiError]] = []
+        if self.limited:
+            implied += [RateLimitExceeded]
         if self.requires is not None:
-            implied += [ValidationFailed, AuthenticationFailed, AuthorizationFailed]
+            implied += [ValidationFailed, AuthenticationFailed, AuthorizationFailed, ServiceUnavailable]
+        if self.has_effect and self.keyed is not Keyed.IGNORED:
+            implied += [ValidationFailed, IdempotencyInProgress, IdempotencyKeyReused]
         if self.query is not None:
             implied += [ValidationFailed]
         if self.bodies:

@@ -49,7 +49,7 @@ def test_operation_ids_are_unique(published: Any) -> None:
 
 def test_every_reference_has_its_schema(published: Any) -> None:
     """No reference points outside the document or at nothing."""
-    known = {f"#/components/schemas/{name}" for name in published["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in published["components"][kind]}
     references = set(values_of(published, "$ref"))
     assert references
     assert references <= known

@@ -9,7 +9,11 @@ from core.errors import (
     AuthenticationFailed,
     AuthorizationFailed,
     Conflict,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
     PayloadTooLarge,
+    RateLimitExceeded,
+    ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -82,7 +86,11 @@ def test_signature_implies_errors() -> None:
         AuthenticationFailed,
         AuthorizationFailed,
         Conflict,
+        IdempotencyInProgress,
+        IdempotencyKeyReused,
         PayloadTooLarge,
+        RateLimitExceeded,
+        ServiceUnavailable,
         UnsupportedMediaType,
     }
 
@@ -98,6 +106,9 @@ def test_document_tells_all_of_it() -> None:
         ("row", "query", True),
         ("column", "query", False),
         ("Prefer", "header", None),
+        ("X-Request-ID", "header", None),
+        ("X-Tenant-ID", "header", None),
+        ("Idempotency-Key", "header", False),
     ]
     assert described["requestBody"]["content"] == {
         JSON: {"schema": {"$ref": "#/components/schemas/Book"}},
@@ -106,5 +117,11 @@ def test_document_tells_all_of_it() -> None:
             "encoding": {"pages": {"contentType": "application/json"}},
         },
     }
-    assert list(described["responses"]) == ["201", "400", "401", "403", "409", "413", "415", "default"]
+    assert list(described["responses"]) == [
+        *("201", "400", "401", "403", "409", "413", "415", "422", "429", "503"),
+        "default",
+    ]
+    assert described["responses"]["409"]["description"].count("`IDEMPOTENCY_IN_PROGRESS`: ") == 1
+    assert described["responses"]["201"]["headers"].keys() >= {"X-Request-ID", "RateLimit", "Idempotent-Replayed"}
+    assert described["responses"]["429"]["headers"].keys() >= {"Retry-After"}
     assert {"Book", "ScannedBook", "Lent", "ErrorEnvelope", "ErrorBody"} <= published["components"]["schemas"].keys()
