@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import Environment, Settings
-from server.cli import demo, dev_key, home, parts, ports
+from server.cli import demo, dev_key, home, parts, ports, root_key
 from server.cli.migrate import migrate
 from server.cli.readiness import wait_until_ready
 from server.cli.refusal import Refusal
@@ -81,6 +81,7 @@ class _Up:
         return key
 
     async def _prepare_data(self) -> str | None:
+        root_key.check(self.settings)
         await migrate(self.settings)
         return await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
 

@@ -1,0 +1,15 @@
+"""Without its root key an installation cannot open what it has sealed: better said before anything starts."""
+
+from core.settings import Settings
+from server.cli.refusal import Refusal
+
+
+def check(settings: Settings) -> None:
+    """Raise Refusal unless the root key can be used. In development a missing one is made."""
+    from vault.keys import RootKeyUnusable
+    from vault.open import open_envelope
+
+    try:
+        open_envelope(settings)
+    except RootKeyUnusable as unusable:
+        raise Refusal(unusable.message) from None
