@@ -18,6 +18,7 @@ from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding import open_embedder
+from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
 from server.auth.mfa.service import SecondFactor
@@ -78,6 +79,7 @@ class Parts:
     client_address: Callable[[Request], str]
     rate_limiter: RateLimiter
     idempotency: IdempotencyRecords
+    audit: AuditTrail
     documents: DocumentService
     answering: Answering
     health: HealthService
@@ -98,11 +100,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     embedder.start()
     envelope = open_envelope(settings)
     cursors = Cursors(partial(envelope.mac, purpose="cursor"))
+    audit = AuditLog(clock)
     documents = DocumentService(
         database=database,
         blobs=BlobStore(settings.blob_path.as_uri()),
         letterbox=_letterbox(settings, database, clock),
         outbox=Outbox(clock),
+        audit=audit,
         bell=Bell(redis, "api"),
         clock=clock,
         new_id=new_id,
@@ -110,7 +114,6 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         stopping=asyncio.Event(),
     )
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
-    audit = AuditLog(clock)
     signing_keys = SigningKeys(database, envelope, clock)
     tokens = AccessTokens(database, signing_keys, clock, public_url=settings.public_url)
     second_factor = SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER)
@@ -151,6 +154,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     lease=timedelta(seconds=settings.idempotency_lease_seconds),
                     kept_for=_IDEMPOTENCY_KEPT_FOR,
                 ),
+                audit=AuditTrail(database, cursors),
                 documents=documents,
                 answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),
                 health=HealthService(_checks(settings, database, redis, embedder, http)),

@@ -126,6 +126,12 @@ async def verify(session: AsyncSession, tenant_id: TenantId) -> Verdict:
     return Verdict(links=links)
 
 
+async def chained_tenants(session: AsyncSession) -> list[TenantId]:
+    """Return every tenant that has entries, or a head that says so."""
+    found = await session.scalars(select(AuditHeadRow.tenant_id).union(select(AuditEventRow.tenant_id)))
+    return sorted(TenantId(tenant_id) for tenant_id in found)
+
+
 def _entries_after(tenant_id: TenantId, sequence: int) -> Any:
     return (
         select(AuditEventRow)

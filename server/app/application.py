@@ -11,6 +11,7 @@ from sanic import Request, Sanic
 from sanic.config import Config
 from sanic.response import BaseHTTPResponse
 
+from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
 from server.auth.sessions.routes import sessions, well_known
@@ -55,7 +56,7 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, sessions, well_known, mfa, api_keys, tenants, rag))
+    return list(chain(health, openapi, sessions, well_known, mfa, api_keys, tenants, audit, rag))
 
 
 def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:

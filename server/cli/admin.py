@@ -1,26 +1,42 @@
-"""`python -m server admin create-key`: what an operator does at the machine itself, without a credential."""
+"""`python -m server admin`: what an operator does at the machine itself, without a credential."""
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from core.settings import Settings
 from server.cli.refusal import Refusal
 
+Run = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
 
-def main(settings: Settings, arguments: Sequence[str]) -> None:
-    """Print a new key of a tenant, once."""
+
+def main(settings: Settings, arguments: Sequence[str]) -> int:
+    """Do what `arguments` ask, print what came of it, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m server admin")
     commands = parser.add_subparsers(required=True, metavar="command")
-    create = commands.add_parser("create-key", help="make an API key and print it; it is not shown again")
+    _describe_create_key(commands.add_parser("create-key", help="make an API key and print it; it is not shown again"))
+    audit = commands.add_parser("audit", help="check the audit log")
+    verify = audit.add_subparsers(required=True, metavar="command").add_parser(
+        "verify", help="walk along the chains of hashes; status 1 and a sentence if one is broken"
+    )
+    verify.add_argument("--tenant", metavar="ID", help="this tenant's chain only; without it, all of them")
+    verify.set_defaults(run=_verify_audit)
+    asked = parser.parse_args(arguments)
+    run: Run = asked.run
+    return asyncio.run(run(settings, asked))
+
+
+def _describe_create_key(create: argparse.ArgumentParser) -> None:
     create.add_argument("--tenant", required=True, metavar="ID", help="the tenant's id")
     create.add_argument("--name", required=True, help="what the key is called in lists")
     create.add_argument("--scope", action="append", help="may be repeated; without it, the key may do everything")
     create.add_argument("--mode", choices=["live", "test"], default="live")
-    print(asyncio.run(_create_key(settings, parser.parse_args(arguments))))
+    create.set_defaults(run=_create_key)
 
 
-async def _create_key(settings: Settings, asked: argparse.Namespace) -> str:
+async def _create_key(settings: Settings, asked: argparse.Namespace) -> int:
     from core.clock import SystemClock
     from server.auth.api_keys.service import issue_key
     from server.auth.principal import Scope
@@ -41,4 +57,26 @@ async def _create_key(settings: Settings, asked: argparse.Namespace) -> str:
         await database.dispose()
     if key is None:
         raise Refusal(f"there is no tenant {asked.tenant}.")
-    return key
+    print(key)
+    return 0
+
+
+async def _verify_audit(settings: Settings, asked: argparse.Namespace) -> int:
+    from core.ids import TenantId
+    from stores.audit import chained_tenants, verify
+    from stores.sql.engine import Database
+
+    database, broken = Database(settings.sql_url), 0
+    try:
+        async with database.reading() as session:
+            tenants = [TenantId(asked.tenant)] if asked.tenant else await chained_tenants(session)
+            for tenant_id in tenants:
+                verdict = await verify(session, tenant_id)
+                if verdict.fault is not None:
+                    broken = 1
+                    print(f"tenant {tenant_id}: {verdict.fault}.", file=sys.stderr)
+                else:
+                    print(f"tenant {tenant_id}: {verdict.links} entries hold.")
+    finally:
+        await database.dispose()
+    return broken

@@ -23,6 +23,7 @@ from server.rag.schemas import (
     Status,
     failure_of,
 )
+from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.letterbox import OPEN, Letterbox
 from stores.outbox import Outbox
@@ -54,6 +55,7 @@ class DocumentService:
     blobs: BlobStore
     letterbox: Letterbox
     outbox: Outbox
+    audit: AuditLog
     bell: Bell
     clock: Clock
     new_id: Callable[[], str]
@@ -75,8 +77,20 @@ class DocumentService:
                 now=self.clock.now(),
             )
             accepted = self._promise(session, owner, row)
+            await self._log(session, owner, "document.ingested", row)
         await self.database.when_committed(self.bell.ring)
         return accepted
+
+    async def _log(self, session: Session, owner: Principal, action: str, row: DocumentRow) -> None:
+        await self.audit.append(
+            session,
+            owner.tenant_id,
+            actor=owner.subject,
+            action=action,
+            resource_type="document",
+            resource_id=row.id,
+            details={"revision": row.revision, "collection": row.collection},
+        )
 
     def _promise(self, session: Session, owner: Principal, row: DocumentRow) -> IngestAccepted:
         job_id = self.letterbox.post(
@@ -178,6 +192,7 @@ class DocumentService:
             )
             payload = {"document_id": row.id, "revision": row.revision, "job_id": job_id}
             self.outbox.append(session, owner.tenant_id, EventType.RAG_DOCUMENT_DELETED, payload)
+            await self._log(session, owner, "document.deleted", row)
         await self.database.when_committed(self.bell.ring)
         return DocumentDeleted(document_id=row.id, job_id=job_id)
 
@@ -195,6 +210,7 @@ class DocumentService:
             row.error_code = row.error_message = None
             row.updated_at = self.clock.now()
             accepted = self._promise(session, owner, row)
+            await self._log(session, owner, "document.reprocessed", row)
         await self.database.when_committed(self.bell.ring)
         return accepted
 

@@ -1,28 +1,18 @@
 """What is asked of API keys, and answered. The key itself stands in two answers only: made, and rotated."""
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from server.auth.principal import Scope
+from server.openapi.instant import Instant
 from server.openapi.models import Answer, JsonBody
 from server.openapi.pagination import Page, PageQuery
 from stores.sql.models import ApiKeyRow
 
 LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
 _USUAL_OVERLAP_SECONDS = 24 * 3600
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def _instant(value: object) -> object:
-    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
-        raise ValueError("Input should be a date and time with its zone, such as 2027-01-01T00:00:00Z")
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("Input should be a date and time that exists") from None
 
 
 def _named(value: str) -> str:
@@ -35,7 +25,6 @@ def _distinct(scopes: list[Scope]) -> list[Scope]:
     return sorted(set(scopes))
 
 
-Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Name = Annotated[str, AfterValidator(_named), Field(min_length=1, max_length=200, json_schema_extra={"pattern": r"\S"})]
 Scopes = Annotated[
     list[Annotated[Scope, Field(strict=False)]], AfterValidator(_distinct), Field(min_length=1, max_length=50)

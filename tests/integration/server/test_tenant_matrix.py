@@ -72,6 +72,7 @@ ROWS = {
     "add_member": Row(ids=TENANT, body={"email": "nobody@example.com", "role": "viewer"}),
     "change_member": Row(ids=MEMBER, body={"role": "admin"}),
     "remove_member": Row(ids=MEMBER),
+    "list_audit_events": Row(),
     "ingest": Row(body=TEXT),
     "list_documents": Row(),
     "get_document": Row(ids=DOCUMENT),

@@ -1,0 +1,1 @@
+"""Is the process alive, and does everything it needs answer."""
