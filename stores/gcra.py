@@ -60,7 +60,10 @@ class Decision:
 
 class RateCounter(Protocol):
     async def take(self, key: str, limit: Limit, cost: int = 1) -> Decision:
-        """Count `cost` events if they are allowed; nothing is counted if they are not. A cost of 0 only looks."""
+        """Count `cost` events if they are allowed; nothing is counted if they are not.
+
+        A cost of 0 only looks, and one below gives events back that were counted.
+        """
 
 
 def decide(arrival: int, now: int, limit: Limit, cost: int) -> tuple[bool, int]:
@@ -69,7 +72,7 @@ def decide(arrival: int, now: int, limit: Limit, cost: int) -> tuple[bool, int]:
     The Lua script below is this function, in the place where all processes meet.
     """
     base = max(arrival, now)
-    wanted = base + limit.interval * cost
+    wanted = max(base + limit.interval * cost, now)
     allowed = wanted - limit.tolerance <= now
     return allowed, wanted if allowed else base
 
@@ -79,10 +82,12 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local interval, tolerance, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local base = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
-local wanted = base + interval * cost
+local wanted = math.max(base + interval * cost, now)
 local allowed = wanted - tolerance <= now
-if allowed and cost > 0 then
+if allowed and wanted > now and cost ~= 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', wanted), 'PX', math.ceil((wanted - now) / 1000))
+elseif allowed and cost < 0 then
+  redis.call('DEL', KEYS[1])
 end
 return {allowed and 1 or 0, string.format('%.0f', allowed and wanted or base), string.format('%.0f', now)}
 """

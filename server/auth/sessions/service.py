@@ -47,6 +47,9 @@ class Throttle(Protocol):
     async def take(self, subject: str) -> None:
         """Count one try. Raises RateLimitExceeded after too many, ServiceUnavailable when it cannot count."""
 
+    async def give_back(self, subject: str) -> None:
+        """Uncount a try that succeeded."""
+
 
 class SecondFactor(Protocol):
     async def check(self, user_id: UserId, code: str | None) -> None:
@@ -99,13 +102,17 @@ class Sessions:
         Raises AuthenticationFailed, in the same words and after the same work for an unknown address and a wrong
         password; what the second factor raises; RateLimitExceeded and ServiceUnavailable as the throttles do.
         """
+        account = hashlib.sha256(asked.email.encode()).hexdigest()
         await self.addresses.take(address)
-        await self.accounts.take(hashlib.sha256(asked.email.encode()).hexdigest())
+        await self.accounts.take(account)
         async with self.database.reading() as session:
             user = await SessionRepository(session).user_of(asked.email)
         right = await self.passwords.matches(asked.password, user.password_hash if user is not None else None)
         if user is None or not right or user.disabled_at is not None:
             raise _not_right()
+        # A second factor counts its own failures: who is asked for a code has not guessed the password.
+        await self.addresses.give_back(address)
+        await self.accounts.give_back(account)
         user_id = UserId(user.id)
         await self.second_factor.check(user_id, code)
         session_id = SessionId(self.new_id())
@@ -206,6 +213,7 @@ class Sessions:
         stored = user.password_hash if user is not None else None
         if stored is None or not await self.passwords.matches(asked.current_password, stored):
             raise AuthorizationFailed("The current password is not right.")
+        await self.accounts.give_back(person.user)
         fresh, now = await self.passwords.hash(asked.new_password), self.clock.now()
         async with self.database.transaction() as session:
             people = SessionRepository(session)

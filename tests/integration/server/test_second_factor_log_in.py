@@ -11,13 +11,11 @@ from sqlalchemy import func, select, update
 
 from stores.sql.models import SessionRow, TotpDeviceRow
 from tests.integration.server.running import Api
-from tests.integration.server.test_sessions import PASSWORD, api, bearer, browser, log_in, registered
+from tests.integration.server.test_sessions import PASSWORD, api, bearer, browser, log_in, redis_url, registered
 from vault import totp
 
-__all__ = ["api", "browser"]  # fixtures
+__all__ = ["api", "browser", "redis_url"]  # fixtures
 
-# How often somebody may try is counted alike in every Redis.
-pytestmark = pytest.mark.parametrize("redis_url", ["embedded"], indirect=True, scope="session")
 TOTP = "/api/v1/auth/mfa/totp"
 
 

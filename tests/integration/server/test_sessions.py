@@ -1,21 +1,35 @@
 """Sessions over HTTP: what a person can do with a password, and how soon what is ended has ended."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
+from server import wiring
+from server.auth.sessions.passwords import Passwords
+from stores import embedded_redis
 from tests.integration.server.running import Api, running, settings_for
 
 PASSWORD = "a long sentence of my own"
 
 
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the embedded one only: it counts tries as the real one does, says `stores/test_gcra`."""
+    with embedded_redis.running(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
 @pytest.fixture
-async def api(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Api]:
+async def api(database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
+    # A hash of the real parameters takes a fifth of a second; those are tried where the processes are.
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(wiring, "Passwords", lambda: Passwords(cheap))
     # Each test's log-ins come from an address of their own: the throttle's counters outlive a test.
     async with running(settings_for(tmp_path, database_url, redis_url=redis_url, trusted_proxies=1)) as api:
         yield api
@@ -89,7 +103,7 @@ async def test_an_unknown_address_and_a_wrong_password_are_answered_alike(browse
 
 
 async def test_guessing_one_account_is_bounded(browser: httpx.AsyncClient) -> None:
-    """Ten tries, then 429 with Retry-After, whatever address they come from, and even for the right password."""
+    """Ten failures, then 429 with Retry-After, whatever address they come from, and even for the right password."""
     email = await registered(browser)
     statuses = []
     for number in range(11):
@@ -97,6 +111,20 @@ async def test_guessing_one_account_is_bounded(browser: httpx.AsyncClient) -> No
         statuses.append((answer := await log_in(browser, email, "wrong" if number < 10 else PASSWORD)).status_code)
     assert statuses == [401] * 10 + [429]
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_guessing_from_one_address_is_bounded(browser: httpx.AsyncClient) -> None:
+    """Thirty failures, whichever accounts they try, be there such accounts or not."""
+    statuses = [(await log_in(browser, f"{number}@example.com", "wrong")).status_code for number in range(31)]
+    assert statuses == [401] * 30 + [429]
+
+
+async def test_success_is_no_guess(browser: httpx.AsyncClient) -> None:
+    """More log-ins than failures are allowed: all succeed, and all ten failures are still there to be made."""
+    email = await registered(browser)
+    tries = [PASSWORD] * 12 + ["wrong"] * 10 + [PASSWORD]
+    statuses = [(await log_in(browser, email, password)).status_code for password in tries]
+    assert statuses == [200] * 12 + [401] * 10 + [429]
 
 
 async def test_log_in_fails_closed_without_redis(database_url: str, tmp_path: Path) -> None:

@@ -62,6 +62,17 @@ async def test_looking_counts_nothing(counter: RateCounter) -> None:
     assert (await counter.take(key, SLOW, 0)).remaining == SLOW.limit - 1
 
 
+async def test_what_is_given_back_can_be_taken_again(counter: RateCounter) -> None:
+    """Even after the last one; and whoever gives back more than was counted has no more than the limit."""
+    key = uuid4().hex
+    for _ in range(SLOW.limit):
+        await counter.take(key, SLOW)
+    assert (await counter.take(key, SLOW, -1)).remaining == 1
+    assert [(await counter.take(key, SLOW)).allowed for _ in range(2)] == [True, False]
+    assert (await counter.take(key, SLOW, -2 * SLOW.limit)).remaining == SLOW.limit
+    assert (await counter.take(key, SLOW)).remaining == SLOW.limit - 1
+
+
 async def test_keys_and_limits_are_counted_apart(counter: RateCounter) -> None:
     """The same key under another limit is another count."""
     key = uuid4().hex
