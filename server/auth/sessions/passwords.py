@@ -27,7 +27,7 @@ class Passwords:
 
     async def matches(self, password: str, stored: str | None) -> bool:
         """Whether this is the password of `stored`. Without one the work is the same, and the answer no."""
-        if stored is None and not self._nobodys:
+        if not self._nobodys:  # made for whoever asks first, or the time it takes would tell
             self._nobodys = await self.hash(secrets.token_hex(16))
         async with self._room:
             right = await asyncio.to_thread(self._verify, stored or self._nobodys, _spelled(password))
