@@ -3,7 +3,7 @@
 from core.errors import AuthenticationFailed, AuthorizationFailed, ValidationFailed
 from core.ids import TenantId, UserId, is_uuid
 from server.auth.api_keys.service import ApiKeys
-from server.auth.principal import Principal
+from server.auth.principal import DEFAULT_PLAN, Principal
 from server.auth.sessions.access.service import AccessTokens
 from server.auth.tenants.roles import scopes_of
 from server.auth.tenants.service import Memberships
@@ -39,29 +39,30 @@ class Authentication:
         claims = await self._tokens.find(token)
         if claims is None:
             raise _not_valid()
-        tenant_id, scopes = await self.acting(claims.user_id, tenant=tenant)
+        tenant_id, scopes, plan = await self.acting(claims.user_id, tenant=tenant)
         return Principal(
             tenant_id=tenant_id,
             scopes=scopes,
+            plan=plan,
             user_id=claims.user_id,
             session_id=claims.session_id,
             token_id=claims.token_id,
             token_expires_at=claims.expires_at,
         )
 
-    async def acting(self, user_id: UserId, *, tenant: str | None) -> tuple[TenantId, frozenset[str]]:
-        """Return the tenant a user acts in and their scopes there: `tenant`, or the one they joined first.
+    async def acting(self, user_id: UserId, *, tenant: str | None) -> tuple[TenantId, frozenset[str], str]:
+        """Return the tenant a user acts in, their scopes there and its plan: `tenant`, or the one they joined first.
 
         Raises ValidationFailed and AuthorizationFailed as `principal`.
         """
         wanted = _tenant_id(tenant)
         memberships = await self._memberships.of(user_id)
-        for tenant_id, role in memberships:
-            if wanted in (None, tenant_id):
-                return tenant_id, frozenset(scopes_of(role))
+        for membership in memberships:
+            if wanted in (None, membership.tenant_id):
+                return membership.tenant_id, frozenset(scopes_of(membership.role)), membership.plan
         if wanted is not None:
             raise _not_theirs()
-        return NO_TENANT, frozenset()
+        return NO_TENANT, frozenset(), DEFAULT_PLAN
 
 
 def _tenant_id(tenant: str | None) -> TenantId | None:

@@ -8,6 +8,8 @@ from typing import Annotated
 from core.ids import ApiKeyId, SessionId, TenantId, UserId
 from server.openapi.registry import Requires
 
+DEFAULT_PLAN = "default"
+
 
 class Scope(StrEnum):
     """What a caller may be allowed to do; a key lists its own, a user has those of the role."""
@@ -31,7 +33,7 @@ class Principal:
 
     tenant_id: TenantId
     scopes: frozenset[str]
-    plan: str = "default"
+    plan: str = DEFAULT_PLAN
     key_id: ApiKeyId | None = None
     user_id: UserId | None = None
     session_id: SessionId | None = None

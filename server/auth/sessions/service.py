@@ -35,6 +35,8 @@ from stores.sql.engine import Database
 from stores.sql.models import Role
 
 REFRESH_LIFETIME = timedelta(days=30)
+# Refreshing prolongs a session up to here: then the password is asked for again.
+SESSION_LIFETIME = timedelta(days=90)
 # A client that asks twice at once, or whose answer was lost, is no thief.
 _RACE = timedelta(seconds=10)
 _REFRESH_TOKEN = re.compile(r"cxr_[A-Za-z0-9_-]{43}", re.ASCII)  # 256 random bits
@@ -138,19 +140,20 @@ class Sessions:
         was used earlier is in two hands: its session ends.
         """
         token_hash, now = _hash(token), self.clock.now()
-        user_id, session_id = await self._refreshable(token, token_hash, now)
+        user_id, session_id, ends = await self._refreshable(token, token_hash, now)
         access = await self.tokens.issue(user_id, session_id, await self._home_of(user_id))
         refresh = _new_refresh_token()
         async with self.database.transaction() as session:
             people = SessionRepository(session)
             if not await people.use_refresh_token(token_hash, now):
                 raise _just_used()
-            if not await people.prolong(session_id, now + REFRESH_LIFETIME):
+            if not await people.prolong(session_id, ends):
                 raise _not_valid()
-            people.add_refresh_token(_hash(refresh), session_id, now, now + REFRESH_LIFETIME)
+            people.add_refresh_token(_hash(refresh), session_id, now, ends)
         return _pair(access, refresh)
 
-    async def _refreshable(self, token: str, token_hash: str, now: datetime) -> tuple[UserId, SessionId]:
+    async def _refreshable(self, token: str, token_hash: str, now: datetime) -> tuple[UserId, SessionId, datetime]:
+        """Return user, session, and until when it may be refreshed next."""
         async with self.database.reading() as session:
             found = await SessionRepository(session).refresh_token(token_hash)
         if not _REFRESH_TOKEN.fullmatch(token) or found is None:
@@ -168,7 +171,7 @@ class Sessions:
             raise _just_used()
         if now >= min(row.expires_at, family.expires_at):
             raise _not_valid()
-        return user_id, session_id
+        return user_id, session_id, min(now + REFRESH_LIFETIME, family.created_at + SESSION_LIFETIME)
 
     async def log_out(self, person: Principal) -> SessionEnded:
         """End the session and the access token that asks for it."""
@@ -224,17 +227,17 @@ class Sessions:
 
     async def me(self, principal: Principal) -> Me:
         owned = await self.memberships.of(principal.user_id) if principal.user_id is not None else []
-        role = dict(owned).get(principal.tenant_id)
+        role = next((each.role for each in owned if each.tenant_id == principal.tenant_id), None)
         return Me(
             subject=principal.subject,
             tenant_id=principal.tenant_id if role is not None or principal.user_id is None else None,
             role=role,
             scopes=sorted(principal.scopes),
-            memberships=[MembershipOf(tenant_id=tenant_id, role=role) for tenant_id, role in owned],
+            memberships=[MembershipOf(tenant_id=each.tenant_id, role=each.role) for each in owned],
         )
 
     async def _home_of(self, user_id: UserId) -> TenantId:
-        return next((tenant_id for tenant_id, _ in await self.memberships.of(user_id)), _NOWHERE)
+        return next((each.tenant_id for each in await self.memberships.of(user_id)), _NOWHERE)
 
 
 def _pair(access: str, refresh: str) -> TokenPair:

@@ -7,10 +7,10 @@ from core.ids import TenantId, UserId
 from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
 
 
-def memberships_of(user_id: UserId) -> Select[str, str]:
-    """Return the query for tenant and role of each membership, the oldest first."""
+def memberships_of(user_id: UserId) -> Select[str, str, str]:
+    """Return the query for tenant, role and the tenant's plan of each membership, the oldest first."""
     return (
-        select(MembershipRow.tenant_id, MembershipRow.role)
+        select(MembershipRow.tenant_id, MembershipRow.role, TenantRow.plan)
         .join(TenantRow, TenantRow.id == MembershipRow.tenant_id)
         .where(MembershipRow.user_id == user_id, TenantRow.deleted_at.is_(None))
         .order_by(MembershipRow.created_at, MembershipRow.tenant_id)

@@ -30,7 +30,14 @@ from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
 _REMEMBERED_FOR = timedelta(seconds=5)
 _REMEMBERED_USERS = 10_000
 
-Membership = tuple[TenantId, Role]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """The role of a user in a tenant, and the plan that the tenant is on."""
+
+    tenant_id: TenantId
+    role: Role
+    plan: str
 
 
 class Memberships:
@@ -42,13 +49,15 @@ class Memberships:
         self._seen: OrderedDict[UserId, tuple[datetime, list[Membership]]] = OrderedDict()
 
     async def of(self, user_id: UserId) -> list[Membership]:
-        """Return the tenants of the user with the role in each, the oldest membership first."""
+        """Return the memberships of the user, the oldest first."""
         now = self._clock.now()
         seen = self._seen.get(user_id)
         if seen is not None and now < seen[0]:
             return seen[1]
         rows = await self._database.rows(memberships_of(user_id))
-        found = [(TenantId(tenant_id), Role(role)) for tenant_id, role in rows]
+        found = [
+            Membership(tenant_id=TenantId(tenant_id), role=Role(role), plan=plan) for tenant_id, role, plan in rows
+        ]
         self._seen.pop(user_id, None)
         self._seen[user_id] = (now + _REMEMBERED_FOR, found)  # counted from before the look-up
         if len(self._seen) > _REMEMBERED_USERS:

@@ -68,8 +68,21 @@ async def test_a_user_acts_in_the_tenant_they_select(
     user = await a_user(database, clock.now())
     first = await a_membership(database, clock, user, Role.OWNER)
     second = await a_membership(database, clock, user, Role.VIEWER)
-    assert await authentication.acting(user, tenant=None) == (first, scopes_of(Role.OWNER))
-    assert await authentication.acting(user, tenant=second) == (second, scopes_of(Role.VIEWER))
+    assert await authentication.acting(user, tenant=None) == (first, scopes_of(Role.OWNER), "default")
+    assert await authentication.acting(user, tenant=second) == (second, scopes_of(Role.VIEWER), "default")
+
+
+async def test_a_user_has_the_plan_of_the_tenant(
+    database: Database, clock: FrozenClock, authentication: Authentication
+) -> None:
+    """As keys have it: a plan that changes counts within five seconds."""
+    user = await a_user(database, clock.now())
+    tenant_id = await a_membership(database, clock, user, Role.VIEWER)
+    assert (await authentication.acting(user, tenant=tenant_id))[2] == "default"
+    async with database.transaction() as session:
+        await session.execute(update(TenantRow).values(plan="large"))
+    clock.advance(timedelta(seconds=5))
+    assert (await authentication.acting(user, tenant=tenant_id))[2] == "large"
 
 
 async def test_a_user_selects_no_other_tenant(
@@ -77,7 +90,7 @@ async def test_a_user_selects_no_other_tenant(
 ) -> None:
     """Another's and nobody's are refused in the same words, a malformed one as such; no tenant means no scope."""
     user, other = await a_user(database, clock.now()), await a_user(database, clock.now())
-    assert await authentication.acting(user, tenant=None) == (NO_TENANT, frozenset())
+    assert await authentication.acting(user, tenant=None) == (NO_TENANT, frozenset(), "default")
     foreign = await a_membership(database, clock, other, Role.OWNER)
     refusals = []
     for tenant in (foreign, new_id(), NO_TENANT):

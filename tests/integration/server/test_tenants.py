@@ -92,7 +92,7 @@ async def test_who_makes_a_tenant_owns_it(town: Town) -> None:
     user = await town.user("ada@example")
     assert await town.memberships.of(user) == []
     owner = await town.owned(user)
-    assert await town.memberships.of(user) == [(owner.tenant_id, Role.OWNER)]
+    assert [(each.tenant_id, each.role) for each in await town.memberships.of(user)] == [(owner.tenant_id, Role.OWNER)]
     page = await town.tenants.page(owner, PageOf())
     assert [(item.id, item.role) for item in page.items] == [(owner.tenant_id, Role.OWNER)]
 

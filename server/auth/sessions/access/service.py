@@ -66,7 +66,7 @@ class AccessTokens:
         if until is not None and now < until:
             return True
         self._standing.pop(claims.token_id, None)
-        rows = await self._database.rows(standing_of(claims.session_id, claims.token_id))
+        rows = await self._database.rows(standing_of(claims.session_id, claims.token_id, now))
         if [tuple(row) for row in rows] != [(claims.user_id, None, None, None)]:
             return False
         self._standing[claims.token_id] = now + _REMEMBERED_FOR  # counted from before the look-up
