@@ -37,6 +37,12 @@ class RouteNotFound(ApiError):
     status, code = 404, "RESOURCE_NOT_FOUND"
 
 
+class VersionEnded(ApiError):
+    """This version of the API has ended; `details.successor` names the path that answers instead."""
+
+    status, code = 410, "RESOURCE_NOT_FOUND"
+
+
 class MethodNotAllowed(ApiError):
     """The path answers other methods; the Allow header names them."""
 

@@ -11,6 +11,8 @@ from sanic import Request, Sanic
 from sanic.config import Config
 from sanic.response import BaseHTTPResponse
 
+from core.clock import Clock, SystemClock
+from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
@@ -27,6 +29,7 @@ from server.middleware.rate_limit import RateLimit
 from server.openapi.document import document
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
+from server.openapi.versions import DEPRECATED, versions
 from server.rag.routes import rag
 
 if TYPE_CHECKING:
@@ -56,10 +59,10 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, sessions, well_known, mfa, api_keys, tenants, audit, rag))
+    return list(chain(health, openapi, versions, sessions, well_known, mfa, api_keys, tenants, audit, rag))
 
 
-def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> App:
+def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clock: Clock | None = None) -> App:
     """Return the application. What it works with is opened in each process that serves it, and closed there."""
     app: App = Sanic("codexos", error_handler=EnvelopeErrorHandler(), configure_logging=False)
     app.config.update(_CONFIG)
@@ -72,11 +75,22 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None) -> 
             methods=[operation.method],
             name=operation.name,
         )
+    _serve_deprecated(app, listed, clock or SystemClock())
     app.register_middleware(request_id.begin, "request")
     app.register_middleware(request_id.finish, "response")
     app.register_middleware(_tell_limits, "response")
     _register_life(app, settings, open_parts)
     return app
+
+
+def _serve_deprecated(app: App, listed: list[Operation], clock: Clock) -> None:
+    for version in DEPRECATED:
+        by_successor = adapted(listed, version)
+        for successor, operation in by_successor.items():
+            handle = until_sunset(endpoint(operation, _hall), version, successor=successor, clock=clock)
+            app.add_route(handle, operation.path, methods=[operation.method], name=operation.name)
+        successors = {operation.path: successor for successor, operation in by_successor.items()}
+        app.register_middleware(telling(version, successors), "response")
 
 
 def _hall(request: Request) -> Hall:

@@ -44,6 +44,7 @@ ROWS = {
     "get_health": Row(),
     "get_readiness": Row(),
     "get_openapi": Row(),
+    "list_versions": Row(),
     "register": Row(body=PERSON | {"name": "Ada"}),
     "log_in": Row(body=PERSON),
     "refresh": Row(body={"refresh_token": "x"}),

@@ -70,6 +70,7 @@ def test_only_these_operations_are_open_to_everybody(published: Any) -> None:
         "/health",
         "/ready",
         "/openapi.json",
+        "/api/versions",
         "/.well-known/jwks.json",
         "/api/v1/auth/register",
         "/api/v1/auth/token",
