@@ -23,6 +23,8 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
     )
     verify.add_argument("--tenant", metavar="ID", help="this tenant's chain only; without it, all of them")
     verify.set_defaults(run=_verify_audit)
+    rotate = commands.add_parser("rotate-signing-key", help="let a new key sign access tokens, without a refused one")
+    rotate.set_defaults(run=_rotate_signing_key)
     asked = parser.parse_args(arguments)
     run: Run = asked.run
     return asyncio.run(run(settings, asked))
@@ -80,3 +82,27 @@ async def _verify_audit(settings: Settings, asked: argparse.Namespace) -> int:
     finally:
         await database.dispose()
     return broken
+
+
+async def _rotate_signing_key(settings: Settings, _asked: argparse.Namespace) -> int:
+    from core.clock import SystemClock
+    from server.auth.sessions.signing.service import OUTLIVES, SIGNS_AFTER, SigningKeys
+    from stores.sql.engine import Database
+    from vault.envelope import SealBroken
+    from vault.keys import RootKeyUnusable
+    from vault.open import open_envelope
+
+    database = Database(settings.sql_url)
+    try:
+        kid = await SigningKeys(database, open_envelope(settings), SystemClock()).rotate()
+    except SealBroken:
+        raise Refusal(f"{settings.root_key_path} is not the root key of this installation.") from None
+    except RootKeyUnusable as error:
+        raise Refusal(str(error)) from None
+    finally:
+        await database.dispose()
+    last = (SIGNS_AFTER + OUTLIVES).total_seconds() / 60
+    print(
+        f"{kid} signs in {SIGNS_AFTER.total_seconds():.0f} seconds; the keys before it verify for {last:.0f} minutes."
+    )
+    return 0

@@ -19,7 +19,7 @@ COMMANDS = {
     "api": "serve the API",
     "worker": "work on posted documents as they come",
     "migrate": "bring the database to the newest revision",
-    "admin": "what an operator does at the machine: create-key, audit verify",
+    "admin": "what an operator does at the machine: create-key, rotate-signing-key, audit verify",
     "artefacts": "write docs/api: the OpenAPI document and the catalogue of errors",
     "env-example": "print .env.example, made from the settings",
 }

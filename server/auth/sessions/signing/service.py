@@ -76,7 +76,11 @@ class SigningKeys:
         return [key for key in (await self._keys()).values() if key.verifies(now)]
 
     async def rotate(self) -> str:
-        """Add a key that signs in a minute, let the others verify until their last token has ended; return its kid."""
+        """Add a key that signs in a minute, let the others verify until their last token has ended; return its kid.
+
+        Raises SealBroken, and changes nothing, if this root key is not the one that the keys of now were sealed with.
+        """
+        await self.signer()
         now, kid = self._clock.now(), new_id()
         signs_from = now + SIGNS_AFTER
         async with self._database.transaction() as session:
