@@ -129,6 +129,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     audit=audit,
                     memberships=memberships,
                     new_id=new_id,
+                    cursors=cursors,
                     normalised=normalised,
                 ),
                 key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id, cursors=cursors),

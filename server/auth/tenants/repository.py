@@ -4,6 +4,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import TenantId, UserId
+from server.openapi.pagination import Place, Slice
+from stores.sql.keyset import oldest_first
 from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
 
 
@@ -23,17 +25,26 @@ class TenantRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def page(self, user_id: UserId, *, skip: int, limit: int) -> tuple[list[tuple[TenantRow, Role]], int]:
-        """Return some of the user's tenants with the role in each, the oldest membership first, and their number."""
+    async def page(self, user_id: UserId, *, place: Place, limit: int) -> Slice[tuple[TenantRow, MembershipRow]]:
+        """Return one page of the user's tenants with the membership in each, the oldest membership first."""
         mine = (
-            select(TenantRow, MembershipRow.role)
+            select(TenantRow, MembershipRow)
             .join(MembershipRow, TenantRow.id == MembershipRow.tenant_id)
             .where(MembershipRow.user_id == user_id, TenantRow.deleted_at.is_(None))
         )
-        total = await self._session.scalar(select(func.count()).select_from(mine.subquery()))
-        ordered = mine.order_by(MembershipRow.created_at, TenantRow.id).offset(skip).limit(limit)
-        rows = (await self._session.execute(ordered)).all()
-        return [(tenant, Role(role)) for tenant, role in rows], int(total or 0)
+        total = await self._session.scalar(
+            select(func.count()).select_from(mine.with_only_columns(TenantRow.id).subquery())
+        )
+        page = oldest_first(
+            mine,
+            MembershipRow.created_at,
+            MembershipRow.tenant_id,
+            after=place.after,
+            offset=place.offset,
+            limit=limit + 1,
+        )
+        rows = (await self._session.execute(page)).all()
+        return Slice.of([(tenant, membership) for tenant, membership in rows], limit=limit, total=total or 0)
 
     async def find(self, tenant_id: TenantId) -> TenantRow | None:
         return await self._session.scalar(self._living(tenant_id))
@@ -70,14 +81,21 @@ class MemberRepository:
             .execution_options(populate_existing=True)
         )
 
-    async def page(self, *, skip: int, limit: int) -> tuple[list[tuple[MembershipRow, UserRow]], int]:
-        members = self._members()
+    async def page(self, *, place: Place, limit: int) -> Slice[tuple[MembershipRow, UserRow]]:
+        """Return one page, the oldest membership first."""
         total = await self._session.scalar(
             select(func.count()).select_from(MembershipRow).where(MembershipRow.tenant_id == self._tenant_id)
         )
-        ordered = members.order_by(MembershipRow.created_at, MembershipRow.user_id).offset(skip).limit(limit)
-        rows = (await self._session.execute(ordered)).all()
-        return [(membership, user) for membership, user in rows], int(total or 0)
+        page = oldest_first(
+            self._members(),
+            MembershipRow.created_at,
+            MembershipRow.user_id,
+            after=place.after,
+            offset=place.offset,
+            limit=limit + 1,
+        )
+        rows = (await self._session.execute(page)).all()
+        return Slice.of([(membership, user) for membership, user in rows], limit=limit, total=total or 0)
 
     async def find(self, user_id: UserId) -> tuple[MembershipRow, UserRow] | None:
         found = (await self._session.execute(self._members().where(MembershipRow.user_id == user_id))).one_or_none()

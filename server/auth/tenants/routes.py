@@ -11,13 +11,14 @@ from server.auth.tenants.schemas import (
     ChangedMember,
     MemberPage,
     MemberRemoved,
+    MembersQuery,
     MemberView,
     NewMember,
     NewTenant,
-    PageOf,
     RenamedTenant,
     TenantDeleted,
     TenantPage,
+    TenantsQuery,
     TenantView,
 )
 from server.openapi.answers import answered
@@ -49,7 +50,7 @@ async def create_tenant(request: Request, person: Person, body: NewTenant) -> HT
 
 
 @tenants.operation("GET", "", answers={200: TenantPage})
-async def list_tenants(request: Request, person: Person, query: PageOf) -> HTTPResponse:
+async def list_tenants(request: Request, person: Person, query: TenantsQuery) -> HTTPResponse:
     """List the tenants you belong to, with your role in each."""
     return answered(await _tenants(request).page(person, query))
 
@@ -79,7 +80,7 @@ async def delete_tenant(request: Request, owner: Owner, tenant_id: str) -> HTTPR
 
 
 @tenants.operation("GET", "/{tenant_id}/members", answers={200: MemberPage}, errors=[ResourceNotFound])
-async def list_members(request: Request, principal: MembersReader, tenant_id: str, query: PageOf) -> HTTPResponse:
+async def list_members(request: Request, principal: MembersReader, tenant_id: str, query: MembersQuery) -> HTTPResponse:
     """List the members, the oldest membership first."""
     return answered(await _tenants(request).members(principal, tenant_id, query))
 

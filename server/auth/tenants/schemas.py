@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
-from server.openapi.models import Answer, JsonBody, QueryString, WholeNumber
+from server.openapi.models import Answer, JsonBody
+from server.openapi.pagination import Page, PageQuery
 from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
 
 
@@ -36,9 +37,12 @@ class ChangedMember(JsonBody):
     role: RoleName
 
 
-class PageOf(QueryString):
-    skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
-    limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
+class TenantsQuery(PageQuery):
+    pass
+
+
+class MembersQuery(PageQuery):
+    pass
 
 
 class TenantView(Answer):
@@ -77,19 +81,12 @@ class MemberView(Answer):
         )
 
 
-class _Page(Answer):
-    total: int
-    skip: int
-    limit: int
-    has_more: bool
+class TenantPage(Page[MyTenant]):
+    pass
 
 
-class TenantPage(_Page):
-    items: list[MyTenant]
-
-
-class MemberPage(_Page):
-    items: list[MemberView]
+class MemberPage(Page[MemberView]):
+    pass
 
 
 class TenantDeleted(Answer):

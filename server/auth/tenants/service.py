@@ -14,13 +14,15 @@ from server.auth.tenants.repository import MemberRepository, TenantRepository, m
 from server.auth.tenants.roles import may_hand_on, scopes_of
 from server.auth.tenants.schemas import (
     MemberPage,
+    MembersQuery,
     MemberView,
     MyTenant,
-    PageOf,
     TenantDeleted,
     TenantPage,
+    TenantsQuery,
     TenantView,
 )
+from server.openapi.pagination import Cursors
 from server.openapi.preconditions import demand
 from stores.audit import AuditLog
 from stores.sql.engine import Database, Session
@@ -82,6 +84,7 @@ class Tenants:
     audit: AuditLog
     memberships: Memberships
     new_id: IdSource
+    cursors: Cursors
     # The one spelling under which an address is stored, None for what is no address.
     normalised: Callable[[str], str | None]
 
@@ -97,13 +100,21 @@ class Tenants:
         await self._forget(person.user)
         return TenantView.of(tenant)
 
-    async def page(self, person: Principal, query: PageOf) -> TenantPage:
+    async def page(self, person: Principal, query: TenantsQuery) -> TenantPage:
         """Return the tenants that the person belongs to."""
+        scope = {"tenant_id": person.tenant_id, "listing": f"tenants of {person.user}"}
+        place = self.cursors.place(query, **scope)
         async with self.database.reading() as session:
-            rows, total = await TenantRepository(session).page(person.user, skip=query.skip, limit=query.limit)
-        items = [MyTenant(**TenantView.of(row).model_dump(), role=role) for row, role in rows]
-        more = query.skip + len(items) < total
-        return TenantPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=more)
+            found = await TenantRepository(session).page(person.user, place=place, limit=query.limit)
+        last = (found.rows[-1][1].created_at, found.rows[-1][1].tenant_id) if found.more else None
+        return TenantPage(
+            items=[MyTenant(**TenantView.of(row).model_dump(), role=Role(mine.role)) for row, mine in found.rows],
+            total=found.total,
+            skip=place.skip,
+            limit=query.limit,
+            has_more=found.more,
+            next_cursor=last and self.cursors.next(query, place, found, last=last, **scope),
+        )
 
     async def get(self, principal: Principal, tenant_id: str) -> TenantView:
         """Raises ResourceNotFound, as does every method below."""
@@ -132,13 +143,21 @@ class Tenants:
         await self._forget(person.user)
         return TenantDeleted(id=tenant.id, deleted_at=now)
 
-    async def members(self, principal: Principal, tenant_id: str, query: PageOf) -> MemberPage:
+    async def members(self, principal: Principal, tenant_id: str, query: MembersQuery) -> MemberPage:
         acted_in = _acted_in(principal, tenant_id)
+        scope = {"tenant_id": acted_in, "listing": "members"}
+        place = self.cursors.place(query, **scope)
         async with self.database.reading() as session:
-            rows, total = await MemberRepository(session, acted_in).page(skip=query.skip, limit=query.limit)
-        items = [MemberView.of(*row) for row in rows]
-        more = query.skip + len(items) < total
-        return MemberPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=more)
+            found = await MemberRepository(session, acted_in).page(place=place, limit=query.limit)
+        last = (found.rows[-1][0].created_at, found.rows[-1][0].user_id) if found.more else None
+        return MemberPage(
+            items=[MemberView.of(*row) for row in found.rows],
+            total=found.total,
+            skip=place.skip,
+            limit=query.limit,
+            has_more=found.more,
+            next_cursor=last and self.cursors.next(query, place, found, last=last, **scope),
+        )
 
     async def add_member(self, principal: Principal, tenant_id: str, email: str, role: Role) -> MemberView:
         """Let somebody in. Raises AuthorizationFailed; Conflict, in the same words for a stranger and a member."""

@@ -1,19 +1,29 @@
 """Tenants and members: who may change what, that an owner always remains, and that every change is on record."""
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 from sqlalchemy import func, select
 
 from core.clock import FrozenClock
-from core.errors import AuthorizationFailed, CodexError, Conflict, PreconditionFailed, ResourceNotFound
+from core.errors import (
+    AuthorizationFailed,
+    CodexError,
+    Conflict,
+    PreconditionFailed,
+    ResourceNotFound,
+    ValidationFailed,
+)
 from core.ids import TenantId, UserId, new_id
 from server.auth.api_keys.service import ApiKeys, create_key
 from server.auth.principal import Principal, Scope
 from server.auth.tenants.roles import scopes_of
-from server.auth.tenants.schemas import PageOf
+from server.auth.tenants.schemas import MembersQuery, TenantsQuery
 from server.auth.tenants.service import Memberships, Tenants
+from server.openapi.pagination import Cursors
 from stores.audit import AuditLog, verify
 from stores.sql.engine import Database
 from stores.sql.models import AuditEventRow, MembershipRow, Role, UserRow
@@ -39,6 +49,7 @@ class Town:
             audit=AuditLog(self.clock),
             memberships=self.memberships,
             new_id=new_id,
+            cursors=Cursors(lambda content: hmac.digest(b"root", content, hashlib.sha256)),
             normalised=str.lower,
         )
 
@@ -93,8 +104,41 @@ async def test_who_makes_a_tenant_owns_it(town: Town) -> None:
     assert await town.memberships.of(user) == []
     owner = await town.owned(user)
     assert [(each.tenant_id, each.role) for each in await town.memberships.of(user)] == [(owner.tenant_id, Role.OWNER)]
-    page = await town.tenants.page(owner, PageOf())
+    page = await town.tenants.page(owner, TenantsQuery())
     assert [(item.id, item.role) for item in page.items] == [(owner.tenant_id, Role.OWNER)]
+
+
+async def test_members_are_walked_once_while_some_come_and_go(town: Town) -> None:
+    """Each who stayed throughout is seen once, though all joined in the same instant and those seen first leave."""
+    owner = await town.owned(await town.user("owner@example.com"))
+    staying = [owner, *[await town.joined(owner, f"{name}@example.com", Role.VIEWER) for name in "abcd"]]
+    seen: list[str] = []
+    cursor = None
+    for number in range(10):
+        leaving = await town.joined(owner, f"leaving-{number}@example.com", Role.VIEWER)
+        page = await town.tenants.members(owner, owner.tenant_id, MembersQuery(limit=2, cursor=cursor))
+        seen += [item.user_id for item in page.items]
+        await town.remove(owner, leaving)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert cursor is None
+    assert [user_id for user_id in seen if user_id in {each.user for each in staying}] == sorted(
+        each.user for each in staying
+    )
+
+
+async def test_own_tenants_are_walked_once_while_one_ends(town: Town) -> None:
+    """And the cursor of one person is none of another's."""
+    person = await town.user("owner@example.com")
+    owned = [await town.owned(person) for _ in range(5)]
+    page = await town.tenants.page(owned[0], TenantsQuery(limit=2))
+    seen = [item.id for item in page.items]
+    await town.tenants.delete(next(each for each in owned if each.tenant_id == seen[0]), seen[0])
+    rest = await town.tenants.page(owned[0], TenantsQuery(cursor=page.next_cursor))
+    assert seen + [item.id for item in rest.items] == sorted(each.tenant_id for each in owned)
+    stranger = town.acting(await town.user("stranger@example.com"), owned[0].tenant_id)
+    assert await refusal(town.tenants.page(stranger, TenantsQuery(cursor=page.next_cursor))) is ValidationFailed
 
 
 async def test_a_lost_update_is_refused(town: Town) -> None:
@@ -206,7 +250,7 @@ async def test_a_deleted_tenant_is_gone_for_all(town: Town, database: Database) 
     assert await ApiKeys(database, town.clock).find(key) is None
     assert await Memberships(database, town.clock).of(owner.user) == []
     assert await Memberships(database, town.clock).of(viewer.user) == []
-    assert (await town.tenants.page(owner, PageOf())).total == 0
+    assert (await town.tenants.page(owner, TenantsQuery())).total == 0
     assert await refusal(town.tenants.get(owner, owner.tenant_id)) is ResourceNotFound
     assert await refusal(town.tenants.delete(owner, owner.tenant_id)) is ResourceNotFound
 
