@@ -1,4 +1,4 @@
-"""`python -m server admin rotate-signing-key` while people work: nobody is logged out, and the old key comes to an end."""
+"""`python -m server admin rotate-signing-key` while people work: nobody is logged out, and the old key ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
