@@ -51,7 +51,7 @@ class Schemas:
         if not _holds(wide.get("type"), narrow.get("type")):
             yield f"{place} was {_name(old)} and is {_name(new)}"
             return
-        yield from _values(old, new, place)
+        yield from _values(old, new, place, direction)
         if direction == ASKED:
             yield from _limits(old, new, place)
         yield from self._properties(old, new, place, direction)
@@ -97,12 +97,17 @@ def _holds(wide: str | None, narrow: str | None) -> bool:
     return wide in (None, narrow) or (wide, narrow) == ("number", "integer")
 
 
-def _values(old: Json, new: Json, place: str) -> Iterator[str]:
+def _values(old: Json, new: Json, place: str, direction: str) -> Iterator[str]:
     before, after = _enumerated(old), _enumerated(new)
-    if after is not None and before is None:
-        yield f"{place} is now one of {sorted(map(str, after))}"
-    elif after is not None and before is not None:
-        yield from (f"{place} is no longer {value!r}" for value in before if value not in after)
+    wide, narrow = (after, before) if direction == ASKED else (before, after)
+    if wide is None:
+        return
+    if narrow is None:
+        yield f"{place} is {'now' if direction == ASKED else 'no longer'} one of {sorted(map(str, wide))}"
+        return
+    # A client that tells answers apart by this field has no case for a value that is new.
+    verb = "no longer takes" if direction == ASKED else "may now be"
+    yield from (f"{place} {verb} {value!r}" for value in narrow if value not in wide)
 
 
 def _enumerated(schema: Json) -> list[Any] | None:

@@ -100,16 +100,28 @@ BREAKS: dict[str, Callable[[Any], object]] = {
     "GET /open: a credential is demanded": lambda d: d["paths"]["/open"]["get"]["security"].append({"key": []}),
     "POST /notes: body application/json/kind is required": lambda d: asked(d)["required"].append("kind"),
     "POST /notes: body application/json/kind is gone": lambda d: fields(asked(d)).pop("kind"),
-    "POST /notes: body application/json/kind is no longer 'long'": lambda d: fields(asked(d))["kind"]["enum"].pop(),
+    "POST /notes: body application/json/kind no longer takes 'long'": lambda d: fields(asked(d))["kind"]["enum"].pop(),
+    "POST /notes: body application/json/text is now one of ['a']": lambda d: fields(asked(d))["text"].update(
+        enum=["a"]
+    ),
+    "POST /notes: body application/json/text has a maxLength of 9, it was 100": lambda d: fields(asked(d))[
+        "text"
+    ].update(maxLength=9),
+    "POST /notes: body application/json/text has another format: uuid": lambda d: fields(asked(d))["text"].update(
+        format="uuid"
+    ),
     "POST /notes: body application/json/text has a minLength of 1, it was free": lambda d: fields(asked(d))[
         "text"
     ].update(minLength=1),
     "POST /notes: body application/json/rank no longer takes null": lambda d: fields(asked(d))["rank"]["anyOf"].pop(),
     "POST /notes: answer 201 application/json/kind is gone": lambda d: fields(kept(d)).pop("kind"),
     "POST /notes: answer 201 application/json/kind may be absent": lambda d: kept(d)["required"].remove("kind"),
-    "POST /notes: answer 201 application/json/kind is no longer 'long'": lambda d: fields(kept(d))["kind"][
-        "enum"
-    ].pop(),
+    "POST /notes: answer 201 application/json/kind may now be 'huge'": lambda d: fields(kept(d))["kind"]["enum"].append(
+        "huge"
+    ),
+    "POST /notes: answer 201 application/json/kind is no longer one of ['long', 'short']": lambda d: fields(kept(d))[
+        "kind"
+    ].pop("enum"),
     "POST /notes: answer 201 application/json/rank may now be string": lambda d: fields(kept(d))["rank"][
         "anyOf"
     ].append({"type": "string"}),
@@ -127,6 +139,12 @@ HARMLESS: dict[str, Callable[[Any], object]] = {
     "a wider limit": lambda d: post(d)["parameters"][0]["schema"].update(maximum=200),
     "a new choice": lambda d: fields(asked(d))["kind"]["enum"].append("huge"),
     "a further type taken": lambda d: fields(asked(d))["rank"]["anyOf"].append({"type": "string"}),
+    "a value never answered any more": lambda d: fields(kept(d))["kind"]["enum"].pop(),
+    "any value taken": lambda d: fields(asked(d))["kind"].pop("enum"),
+    "a longer text taken": lambda d: fields(asked(d))["text"].pop("maxLength"),
+    "a shorter text answered": lambda d: fields(kept(d))["text"].update(maxLength=9),
+    "a further media type taken": lambda d: post(d)["requestBody"]["content"].update({"text/plain": {"schema": {}}}),
+    "a body no longer required": lambda d: post(d)["requestBody"].update(required=False),
     "a type never answered any more": lambda d: fields(kept(d))["rank"]["anyOf"].pop(),
     "a further way to authenticate": lambda d: post(d)["security"].append({"token": ["other"]}),
     "a scope less": lambda d: post(d)["security"][0]["key"].clear(),
