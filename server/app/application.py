@@ -26,7 +26,9 @@ from server.middleware.body import BodyReader
 from server.middleware.endpoint import Hall, endpoint
 from server.middleware.idempotency import Effects
 from server.middleware.rate_limit import RateLimit
+from server.openapi.catalogue import catalogue
 from server.openapi.document import document
+from server.openapi.page import page
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
@@ -67,7 +69,9 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
     app: App = Sanic("codexos", error_handler=EnvelopeErrorHandler(), configure_logging=False)
     app.config.update(_CONFIG)
     listed = operations()
-    app.ctx.openapi = json.dumps(document(listed, title=TITLE, version=VERSION), separators=(",", ":"))
+    published = document(listed, title=TITLE, version=VERSION)
+    app.ctx.openapi = json.dumps(published, separators=(",", ":"))
+    app.ctx.docs = page(published, catalogue(listed))
     for operation in listed:
         app.add_route(
             endpoint(operation, _hall),

@@ -55,7 +55,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[Mapping[type[BaseModel], 
     }
     for operation in operations:
         wanted |= {(model, "validation"): None for model in operation.bodies.values()}
-        wanted |= {(model, "serialization"): None for model in operation.answers.values()}
+        wanted |= {(model, "serialization"): None for model in operation.answers.values() if model.media_type == JSON}
     references, schema = models_json_schema(list(wanted), ref_template=_REF)
     return {model: references[model, mode] for model, mode in wanted}, schema["$defs"]
 
@@ -144,7 +144,8 @@ def _responses(operation: Operation, references: Mapping[type[BaseModel], Json])
 
 
 def _media_types(model: type[Answer], references: Mapping[type[BaseModel], Json]) -> Json:
-    return {JSON: {"schema": references[model]}}
+    schema = references[model] if model.media_type == JSON else {"type": "string"}
+    return {model.media_type: {"schema": schema}}
 
 
 def _sentence(error: type[ApiError]) -> str:

@@ -63,9 +63,10 @@ class QueryString(BaseModel):
 
 
 class Answer(BaseModel):
-    """A response body."""
+    """A response body. One that is not JSON is text, and has no fields."""
 
     model_config = ConfigDict(frozen=True)
+    media_type: ClassVar[str] = JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

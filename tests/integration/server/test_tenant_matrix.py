@@ -44,6 +44,7 @@ ROWS = {
     "get_health": Row(),
     "get_readiness": Row(),
     "get_openapi": Row(),
+    "get_docs": Row(),
     "list_versions": Row(),
     "register": Row(body=PERSON | {"name": "Ada"}),
     "log_in": Row(body=PERSON),
