@@ -19,6 +19,9 @@ from tests.integration.server.test_sessions import a_pair, browser, redis_url
 
 __all__ = ["browser", "redis_url"]  # fixtures
 
+# The order of times is all that SQL does here; `test_signing_keys` holds both databases to it.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 async def api(database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
