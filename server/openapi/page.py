@@ -78,7 +78,7 @@ def _title(room: str) -> str:
 
 
 def _short(summary: str) -> str:
-    return escape(re.split(r"[.:;]", summary, maxsplit=1)[0])
+    return escape(re.split(r"[.:;](?:\s|$)", summary, maxsplit=1)[0].replace("`", ""))
 
 
 def _common_headers(rooms: Mapping[str, list[tuple[str, str, Json]]]) -> dict[str, Json]:

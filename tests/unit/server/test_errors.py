@@ -81,3 +81,16 @@ def test_an_api_error_is_not_wrapped() -> None:
     """What was raised on purpose reaches the client as it is."""
     error: ApiError = ResourceNotFound("document", "1")
     assert as_api_error(a_request(), error) is error
+
+
+@pytest.mark.parametrize("exception", [RuntimeError("secret: SELECT 1"), FileNotFoundError(2, "x", "/secret")])
+def test_problem_details_tell_no_more_than_the_envelope(exception: Exception) -> None:
+    """Another form, not another answer: no stack trace, statement or path in it either."""
+    request = a_request()
+    request.headers["accept"] = "application/problem+json"
+    response = EnvelopeErrorHandler().response(request, exception)
+    assert response.content_type == "application/problem+json"
+    body = json.loads(response.body or b"")
+    assert (body["status"], body["code"], body["request_id"]) == (500, "INTERNAL_ERROR", "r-1")
+    assert "secret" not in json.dumps(body)
+    assert "Traceback" not in json.dumps(body)

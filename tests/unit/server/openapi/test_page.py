@@ -90,3 +90,10 @@ def test_what_is_described_cannot_become_markup(published: Mapping[str, Any]) ->
     evil = "<script>alert(1)</script>"
     spoiled = {**published, "info": {"title": evil, "version": '"><img src=x>'}}
     assert not read(page(spoiled, [])).tags & {"script", "img"}
+
+
+def test_navigation_names_operations_by_their_first_clause(html: str) -> None:
+    """In words: neither cut inside a scope's name nor left with half of its quotes."""
+    navigation = html.partition("</nav>")[0]
+    assert "Log in with email and password</a>" in navigation
+    assert "`" not in navigation
