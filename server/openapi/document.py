@@ -11,6 +11,7 @@ from core.errors import ApiError
 from server.openapi.headers import ANSWERED, answered_with, asked
 from server.openapi.models import JSON, PROBLEM, Answer, ErrorEnvelope, FormBody, Problem
 from server.openapi.registry import Operation, RequestHeader
+from server.openapi.tags import TAGS
 
 _REF = "#/components/schemas/{model}"
 
@@ -27,6 +28,8 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> Js
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
+        "servers": [{"url": "/", "description": "The installation that serves this document."}],
+        "tags": _tags(listed),
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -46,6 +49,11 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> Js
             },
         },
     }
+
+
+def _tags(operations: Iterable[Operation]) -> list[Json]:
+    used = dict.fromkeys(operation.tag for operation in operations)
+    return [{"name": tag, **({"description": TAGS[tag]} if tag in TAGS else {})} for tag in used]
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[Mapping[type[BaseModel], Json], Json]:

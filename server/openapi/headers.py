@@ -30,6 +30,12 @@ ANSWERED: dict[str, Json] = {
         "description": "`true`: the answer of the first request with this Idempotency-Key; nothing was done now.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "ETag": {"description": "The version of what is answered, for If-Match.", "schema": _TEXT, "example": '"3"'},
+    "Preference-Applied": {
+        "description": "What of your `Prefer` was done; absent when there was none.",
+        "schema": _TEXT,
+        "example": "wait=10",
+    },
     "WWW-Authenticate": {"description": "The scheme to authenticate with.", "schema": _TEXT, "example": "Bearer"},
 }
 _ALWAYS = tuple(name for name in ANSWERED if name.startswith(("X-", "RateLimit")))
@@ -76,4 +82,10 @@ def answered_with(operation: Operation, status: int) -> Json:
         names.append("WWW-Authenticate")
     if operation.has_effect and operation.keyed is not Keyed.IGNORED and status < 500:
         names.append("Idempotent-Replayed")
+    if status in operation.answers:
+        # A resource that counts its versions says which one this is.
+        names += (
+            ["ETag"] if operation.method != "DELETE" and "version" in operation.answers[status].model_fields else []
+        )
+        names += ["Preference-Applied"] if any(asked.name == "Prefer" for asked in operation.headers) else []
     return {name: {"$ref": _REF.format(name=name)} for name in names}

@@ -41,6 +41,27 @@ def test_has_the_shape_that_openapi_demands(published: Any) -> None:
             assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
 
 
+def test_every_tag_is_explained(published: Any) -> None:
+    """And each operation has one that is."""
+    explained = {tag["name"] for tag in published["tags"] if tag["description"]}
+    assert explained == {tag for tags in values_of(published["paths"], "tags") for tag in tags}
+
+
+def test_what_can_be_changed_conditionally_tells_its_version(published: Any) -> None:
+    """Where If-Match is read, the ETag to send in it comes with what is answered, and 412 may."""
+    conditional = [
+        (path, described)
+        for path, methods in published["paths"].items()
+        for described in methods.values()
+        if any(parameter["name"] == "If-Match" for parameter in described["parameters"])
+    ]
+    assert conditional
+    for path, described in conditional:
+        assert "412" in described["responses"]
+        reading = published["paths"][path].get("get", described)
+        assert "ETag" in reading["responses"]["200"]["headers"]
+
+
 def test_operation_ids_are_unique(published: Any) -> None:
     """Clients are generated from these names."""
     names = list(values_of(published["paths"], "operationId"))
