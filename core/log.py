@@ -1,30 +1,62 @@
-"""Structured logs: a stable event name and fields; one JSON object a line, or coloured text on a terminal."""
+"""Structured logs: a stable event name and fields; one JSON object a line, or coloured text on a terminal.
+
+What looks like a credential is taken out of every line, whoever wrote it.
+"""
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, cast
 
 import structlog
+
+from core.redaction import redact_event, redacted_text
 
 
 def configure(*, level: str = "INFO", json_lines: bool | None = None) -> None:
     """Set up logging for this process; `json_lines=None` decides by whether stderr is a terminal."""
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact_event,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _adopt_libraries(processors, renderer)
+
+
+def _adopt_libraries(processors: list[Any], renderer: Any) -> None:
+    """Write what libraries log as our own lines; a process that set up their logging by itself keeps it."""
+    if logging.root.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=processors,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact_event, renderer],
+        )
+    )
+    logging.root.addHandler(handler)
+    sys.excepthook = _log_the_end
+
+
+def _log_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # The interpreter would write the traceback as it is, and the error's text with it.
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        sys.stderr.write(redacted_text("".join(traceback.format_exception(kind, error, trace))))
 
 
 def get_logger(**fields: Any) -> structlog.typing.FilteringBoundLogger:

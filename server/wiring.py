@@ -37,6 +37,8 @@ from server.rag.query_embedder import QueryEmbedder
 from server.rag.service import DocumentService
 from server.ratelimit.limiter import RateLimiter, customer_of
 from server.ratelimit.throttle import Throttle
+from server.telemetry.embedder import TimedEmbedder
+from server.telemetry.service import Telemetry
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.documents import Documents
@@ -83,6 +85,7 @@ class Parts:
     documents: DocumentService
     answering: Answering
     health: HealthService
+    telemetry: Telemetry
 
 
 @asynccontextmanager
@@ -95,7 +98,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     limits = connect_impatiently(settings.redis_connection, timeout_seconds=_LIMITS_TIMEOUT_SECONDS)
     lance = LanceStore(settings.lance_path)
     embedder = QueryEmbedder(
-        partial(open_embedder, settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
+        lambda: TimedEmbedder(
+            open_embedder(settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
+        )
     )
     embedder.start()
     envelope = open_envelope(settings)
@@ -159,6 +164,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 documents=documents,
                 answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),
                 health=HealthService(_checks(settings, database, redis, embedder, http)),
+                telemetry=Telemetry(database),
             )
         finally:
             await redis.aclose()

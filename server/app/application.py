@@ -20,7 +20,7 @@ from server.auth.sessions.routes import sessions, well_known
 from server.auth.tenants.routes import tenants
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
-from server.middleware import request_id
+from server.middleware import request_id, request_log
 from server.middleware.authenticate import Authenticator
 from server.middleware.body import BodyReader
 from server.middleware.endpoint import Hall, endpoint
@@ -33,6 +33,7 @@ from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
 from server.rag.routes import rag
+from server.telemetry.routes import telemetry
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -72,7 +73,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
     published = document(listed, title=TITLE, version=VERSION)
     app.ctx.openapi = json.dumps(published, separators=(",", ":"))
     app.ctx.docs = page(published, catalogue(listed))
-    for operation in listed:
+    for operation in (*listed, *telemetry):
         app.add_route(
             endpoint(operation, _hall),
             operation.path.replace("{", "<").replace("}", ">"),
@@ -81,6 +82,8 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
         )
     _serve_deprecated(app, listed, clock or SystemClock())
     app.register_middleware(request_id.begin, "request")
+    app.register_middleware(request_log.begin, "request")
+    app.register_middleware(request_log.finish, "response")  # the first one runs last
     app.register_middleware(request_id.finish, "response")
     app.register_middleware(_tell_limits, "response")
     _register_life(app, settings, open_parts)

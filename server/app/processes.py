@@ -6,14 +6,17 @@ still start it waits for ever.
 
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.log import get_logger
@@ -36,14 +39,33 @@ Start = Callable[[], BaseProcess]
 def serve(settings: "Settings") -> None:
     """Serve until SIGTERM or SIGINT; requests under way have five seconds to finish. Raises OSError on a busy port."""
     context = multiprocessing.get_context("spawn")
+    numbers = settings.home / "metrics" / str(settings.http_port)
     with _listening(settings.http_host, settings.http_port) as listener:
+        _share_numbers(numbers)
 
         def start() -> BaseProcess:
             process = context.Process(target=_serve_one, args=(settings, listener))
             process.start()
             return process
 
-        keep_running(start, settings.http_workers)
+        keep_running(start, settings.http_workers, forget=partial(_forget_numbers, numbers))
+
+
+def _share_numbers(folder: Path) -> None:
+    """Let every worker answer for all: Prometheus' client in each finds the folder in its environment."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _forget_numbers(folder: Path, pid: int) -> None:
+    # What it counted still counts; what it was in the middle of does not.
+    for file in folder.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
+
+
+def _remember(_pid: int) -> None:
+    pass
 
 
 @contextmanager
@@ -55,8 +77,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def keep_running(start: Start, count: int) -> None:
-    """Keep `count` processes running until this one is told to stop; then end them in order."""
+def keep_running(start: Start, count: int, *, forget: Callable[[int], None] = _remember) -> None:
+    """Keep `count` processes running until this one is told to stop; then end them in order.
+
+    `forget` is called with the id of each that died.
+    """
     with _told_to_stop() as told:
         born = {start(): time.monotonic() for _ in range(count)}
         try:
@@ -65,6 +90,7 @@ def keep_running(start: Start, count: int) -> None:
                     process.join()
                     seconds = time.monotonic() - born.pop(process)
                     log.error("api.process_died", pid=process.pid, exit_status=process.exitcode, after_seconds=seconds)
+                    forget(process.pid or 0)
                     if seconds < _YOUNG_SECONDS and wait([told], _PAUSE_SECONDS):
                         return
                     born[start()] = time.monotonic()

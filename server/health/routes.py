@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from server.health.schemas import Health, Readiness
+from server.health.schemas import Health, Readiness, StatusPage
 from server.openapi.answers import answered
 from server.openapi.registry import Operations
 
@@ -27,3 +27,10 @@ async def get_readiness(request: Request) -> HTTPResponse:
     service: HealthService = request.app.ctx.parts.health
     readiness = await service.readiness()
     return answered(readiness, status=200 if readiness.status == "ready" else 503)
+
+
+@health.operation("GET", "/status", answers={200: StatusPage}, limited=False)
+async def get_status(request: Request) -> HTTPResponse:
+    """Say how each part of the service is, for a status page."""
+    service: HealthService = request.app.ctx.parts.health
+    return answered(await service.status_page())

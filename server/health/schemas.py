@@ -1,6 +1,9 @@
 """What the two questions are answered with."""
 
+from datetime import datetime
 from typing import Literal
+
+from pydantic import Field
 
 from server.openapi.models import Answer
 
@@ -23,3 +26,20 @@ class Readiness(Answer):
 
     status: Literal["ready", "not_ready"]
     parts: dict[str, Part]
+
+
+Condition = Literal["operational", "degraded", "down"]
+
+
+class Component(Answer):
+    name: str
+    status: Condition
+    since: datetime | None = Field(description="Since when it is so, as the process that answers has seen it.")
+    latency_ms: float
+
+
+class StatusPage(Answer):
+    """`down` overall means that no request can be served; `degraded`, that some part of the service is missing."""
+
+    status: Condition
+    components: list[Component]

@@ -5,7 +5,7 @@ with what was asked before.
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from core.errors import AuthenticationFailed, AuthorizationFailed, ValidationFailed
+from core.errors import ApiError, AuthenticationFailed, AuthorizationFailed, ValidationFailed
 from server.auth.principal import Principal
 from server.middleware.authenticate import Authenticator, permit
 from server.middleware.body import BodyReader
@@ -23,6 +23,7 @@ from server.middleware.rate_limit import RateLimit
 from server.middleware.violations import violations_of
 from server.openapi.models import QueryString
 from server.openapi.registry import Operation
+from server.telemetry import metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Hall:
         except (AuthenticationFailed, AuthorizationFailed, ValidationFailed):
             await self.rate_limit.count(request, operation, None)  # guessing is counted to where it comes from
             raise
+        request.ctx.principal = principal
         await self.rate_limit.count(request, operation, principal)
         permit(principal, operation.requires)
         return principal
@@ -55,6 +57,15 @@ def endpoint(
     """Return the function that the router calls for `operation`."""
 
     async def handle(request: Request, **path: str) -> HTTPResponse:
+        request.ctx.operation = operation
+        with metrics.in_flight():
+            try:
+                return await passed(request, path)
+            except ApiError as error:
+                request.ctx.error_code = error.code
+                raise
+
+    async def passed(request: Request, path: Mapping[str, str]) -> HTTPResponse:
         hall = hall_of(request)
         principal = await hall.admit(request, operation)
         given: dict[str, Any] = dict(path)

@@ -56,9 +56,14 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        # Errors tell the statement and not its parameters, which hold what users wrote: they go to the log.
         # A server may have dropped an idle connection; a file cannot, and asking costs a tenth of a read.
         self.engine = create_async_engine(
-            self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=not self.is_sqlite
+            self.url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=not self.is_sqlite,
+            hide_parameters=True,
         )
         self._sqlite_reads: SqliteReads | None = None
         if self.is_sqlite:

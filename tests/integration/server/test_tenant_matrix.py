@@ -43,6 +43,7 @@ CODE = {"code": "492039"}
 ROWS = {
     "get_health": Row(),
     "get_readiness": Row(),
+    "get_status": Row(),
     "get_openapi": Row(),
     "get_docs": Row(),
     "list_versions": Row(),

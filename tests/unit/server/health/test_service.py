@@ -1,12 +1,14 @@
 """Readiness asks all parts side by side, is not held up by any, and is not asked into the ground."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from core.clock import FrozenClock
 from server.health import service
 from server.health.schemas import State
-from server.health.service import HealthService
+from server.health.service import Check, HealthService
 
 
 async def test_ready_when_all_parts_are() -> None:
@@ -54,3 +56,32 @@ async def test_many_who_ask_at_once_cause_one_look() -> None:
     health = HealthService({"sql": counted})
     await asyncio.gather(*(health.readiness() for _ in range(50)))
     assert looks == 1
+
+
+async def test_status_page_names_no_products_and_no_reasons() -> None:
+    """Each component has its condition and since when; a part that fails is down, the whole degraded."""
+    states: dict[str, State] = {"sql": "ok", "worker": "ok"}
+    clock = FrozenClock()
+
+    def check(name: str) -> Check:
+        async def asked() -> State:
+            if states[name] == "down":
+                raise ConnectionRefusedError("10.0.0.7:5432 refuses")
+            return states[name]
+
+        return asked
+
+    health = HealthService({name: check(name) for name in states}, clock)
+    began = clock.now()
+    page = await health.status_page()
+    assert (page.status, [part.name for part in page.components]) == ("operational", ["database", "indexing"])
+    health._asked_at = float("-inf")
+    clock.advance(timedelta(minutes=5))
+    states["worker"] = "down"
+    page = await health.status_page()
+    assert [(part.status, part.since) for part in page.components] == [("operational", began), ("down", clock.now())]
+    assert page.status == "degraded"
+    assert "10.0.0.7" not in page.model_dump_json()
+    health._asked_at = float("-inf")
+    states["sql"] = "down"
+    assert (await health.status_page()).status == "down"

@@ -90,6 +90,7 @@ def test_only_these_operations_are_open_to_everybody(published: Any) -> None:
     assert {path for path, described in operations_by_path if not described["security"]} == {
         "/health",
         "/ready",
+        "/status",
         "/docs",
         "/openapi.json",
         "/api/versions",

@@ -1,0 +1,84 @@
+"""Credentials do not get into the log, whatever line they were put into."""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from core.redaction import REDACTED, redact_event, redacted, redacted_text
+from core.tokens import new_api_key
+
+KEY = new_api_key("live")
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
+REFRESH = "cxr_" + "A1_-b" * 8 + "xyz"
+PASSWORD = "correct horse"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"no key {KEY} there", f"no key {REDACTED} there"),
+        (f"Authorization: Bearer {KEY}", REDACTED),
+        (f"{{'authorization': 'Bearer {JWT}'}}", REDACTED),
+        (f"refused {JWT}.", f"refused {REDACTED}"),
+        (f"GET /x?refresh_token={REFRESH}&page=2", f"GET /x?refresh_token={REDACTED}&page=2"),
+        (f'{{"password": "{PASSWORD}", "name": "Ada"}}', f'{{"password": {REDACTED}, "name": "Ada"}}'),
+        (f"User(password='{PASSWORD}', name='Ada')", f"User(password={REDACTED}, name='Ada')"),
+        ("postgresql://ada:correct@db/x", f"postgresql://{REDACTED}@db/x"),
+        (f"api_key: {KEY}", f"api_key: {REDACTED}"),
+    ],
+)
+def test_credentials_in_text_are_found_at_sight(text: str, left: str) -> None:
+    """In headers, URLs, bodies and reprs; what stands around them stays."""
+    assert left in redacted_text(text)
+    for secret in (KEY, JWT, REFRESH, PASSWORD, "correct"):
+        assert secret not in redacted_text(text)
+
+
+def test_credentials_by_name_are_found_however_deep() -> None:
+    """The name's end counts; numbers stay, and so do names that only begin alike."""
+    given = {
+        "outer": [{"new_password": PASSWORD, "refreshToken": "x", "token_id": "t-1", "chunk_tokens": 256}],
+        "client_secret": ["a", "b"],
+        "note": b"Bearer abcdef",
+    }
+    assert redacted(given) == {
+        "outer": [{"new_password": REDACTED, "refreshToken": REDACTED, "token_id": "t-1", "chunk_tokens": 256}],
+        "client_secret": REDACTED,
+        "note": f"Bearer {REDACTED}",
+    }
+
+
+def test_exceptions_are_searched_as_well() -> None:
+    """Their text is a field like any other when the processor sees them."""
+    out = io.StringIO()
+    logger = structlog.wrap_logger(
+        structlog.WriteLogger(out),
+        processors=[structlog.processors.format_exc_info, redact_event, structlog.processors.JSONRenderer()],
+    )
+    try:
+        raise ValueError(f"cannot use {KEY} with password='{PASSWORD}'")
+    except ValueError:
+        logger.exception("request.failed")
+    line = json.loads(out.getvalue())
+    assert line["event"] == "request.failed"
+    assert "ValueError: cannot use [redacted]" in line["exception"]
+    assert KEY not in out.getvalue()
+    assert PASSWORD not in out.getvalue()
+
+
+def test_lines_of_libraries_are_redacted_and_become_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that logs a header does not leak it."""
+    from core import log
+
+    out = io.StringIO()
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr("sys.stderr", out)
+    monkeypatch.setattr("sys.excepthook", None)
+    log.configure(json_lines=True)
+    logging.getLogger("some.library").warning("sent %s", {"authorization": f"Bearer {KEY}"})
+    line = json.loads(out.getvalue())
+    assert line["event"].startswith("sent")
+    assert KEY not in out.getvalue()
