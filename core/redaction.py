@@ -19,11 +19,12 @@ _AT_SIGHT = [
     (re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE), rf"\1 {REDACTED}"),
     (re.compile(r"(://)[^/\s@\"']+@"), rf"\1{REDACTED}@"),  # user and password of a URL
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
-    # name=value, 'name': 'value', "name":"value" and name: value, as reprs, bodies and query strings have them
+    # name=value, 'name': 'value', "name":["value"] and name: value, as reprs, bodies and query strings have them. After
+    # an equals sign an unquoted value ends with its word, after a colon only with its line: it may be a sentence.
     (
         re.compile(
-            rf"({_NAMES}[\"']?\s*[:=]\s*)(?!{re.escape(REDACTED)})"
-            r"(b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|[^\s\"',;&)}\]]+)",
+            rf"({_NAMES}[\"']?\s*[:=]\s*+)(?!{re.escape(REDACTED)})"
+            r"(b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'|\[[^\]]*\]?|\([^)]*\)?|(?<==)[^\s\"',;&)}\]]+|[^\"',;&)}\]\n]+)",
             re.IGNORECASE,
         ),
         rf"\1{REDACTED}",

@@ -6,6 +6,8 @@ import logging
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.redaction import REDACTED, redact_event, redacted, redacted_text
 from core.tokens import new_api_key
@@ -28,6 +30,9 @@ PASSWORD = "correct horse"
         (f"User(password='{PASSWORD}', name='Ada')", f"User(password={REDACTED}, name='Ada')"),
         ("postgresql://ada:correct@db/x", f"postgresql://{REDACTED}@db/x"),
         (f"api_key: {KEY}", f"api_key: {REDACTED}"),
+        (f"the password: {PASSWORD} battery\nnext line", f"the password: {REDACTED}\nnext line"),
+        (f'{{"recovery_codes": ["{PASSWORD}", "{PASSWORD}"], "a": 1}}', f'{{"recovery_codes": {REDACTED}, "a": 1}}'),
+        (f"{{'tokens': ('{KEY}', '{PASSWORD}')}}", f"{{'tokens': {REDACTED}}}"),
     ],
 )
 def test_credentials_in_text_are_found_at_sight(text: str, left: str) -> None:
@@ -82,3 +87,18 @@ def test_lines_of_libraries_are_redacted_and_become_ours(monkeypatch: pytest.Mon
     line = json.loads(out.getvalue())
     assert line["event"].startswith("sent")
     assert KEY not in out.getvalue()
+
+
+@given(
+    name=st.sampled_from(["password", "refresh_token", "client_secret", "apiKey", "recovery_codes", "Authorization"]),
+    secret=st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=12, max_size=40),
+    shape=st.sampled_from(
+        ["{n}={s}", "{n}: {s}", "'{n}': '{s}'", '{{"{n}":"{s}"}}', '"{n}": ["{s}", "{s}"]', "{n}=b'{s}'"]
+    ),
+    before=st.sampled_from(["", "error at 5:", "ValueError(", "a, b; "]),
+)
+def test_what_goes_by_a_secret_name_never_stays(name: str, secret: str, shape: str, before: str) -> None:
+    """Whatever it looks like, in every way a name and a value are written together, at any depth."""
+    text = f"{before} {shape.format(n=name, s=secret)}"
+    assert secret not in redacted_text(text)
+    assert secret not in json.dumps(redacted({"a": [{"error": text, name: secret, "b": {name: [secret]}}]}))
