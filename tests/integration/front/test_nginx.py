@@ -91,6 +91,16 @@ async def test_limits_of_the_front_are_told_in_the_envelope(front: Front) -> Non
     ]
 
 
+async def test_the_operators_numbers_stay_inside(front: Front) -> None:
+    """Whoever comes through the front finds no metrics, and the same answer as at any path that is none."""
+    [metrics, _] = await front.send(get(target=b"/metrics"))
+    [nowhere, _] = await front.send(get(target=b"/nowhere"))
+    assert [(answer.status, answer.json["error"]["code"]) for answer in (metrics, nowhere)] == [
+        (404, "RESOURCE_NOT_FOUND"),
+        (404, "RESOURCE_NOT_FOUND"),
+    ]
+
+
 async def test_an_api_that_is_away_is_told_in_the_envelope() -> None:
     """503 or 502, and never nginx's own page."""
     with real_parts.nginx(upstream_port=free_ports(1)[0]) as url:
