@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from core.clock import SystemClock
 from server.auth.api_keys.service import ensure_development_key
 from stores.sql.engine import Database
-from stores.sql.models import DocumentRow
+from stores.sql.models import DocumentRow, IdempotencyRow
 
 # On a busy machine the imports of three processes take their time; stopping must not.
 START_SECONDS = 180
@@ -74,7 +74,7 @@ async def test_two_processes_serve_and_stop_in_order(database: Database, tmp_pat
         with serving(tmp_path, unused_port) as process:
             await answering(client)
             body = {"source_type": "text", "source": "Nobody will work on this."}
-            waits = {"prefer": "wait=60"}
+            waits = {"prefer": "wait=60", "idempotency-key": "k"}
             posting = asyncio.create_task(client.post("/api/v1/rag/ingest", json=body, headers=waits, timeout=90))
             await stored(database)
             asked_to_stop = time.monotonic()
@@ -85,6 +85,9 @@ async def test_two_processes_serve_and_stop_in_order(database: Database, tmp_pat
             assert await asyncio.to_thread(process.wait, STOP_SECONDS) == 0
         with pytest.raises(httpx.ConnectError):
             await client.get("/health")
+    async with database.reading() as session:
+        [record] = await session.scalars(select(IdempotencyRow))
+    assert record.status == 202, "the answer that went out is the one a retry gets"
 
 
 async def stored(database: Database) -> None:
