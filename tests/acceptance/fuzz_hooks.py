@@ -51,4 +51,6 @@ def _consistent(body: dict[str, Any]) -> dict[str, Any]:
         body["overlap_tokens"] = chunk - 1
     if body.get("expires_at") is not None:
         body["expires_at"] = "2999-01-01T00:00:00Z"
+    if len(str(body.get("email", "")).casefold()) > len(str(body.get("email", ""))):
+        body["email"] = "ada@example.com"  # folding may make an address longer than addresses are
     return body
