@@ -17,7 +17,7 @@ from server.middleware import request_id, request_log
 from server.middleware.authenticate import Authenticator
 from server.middleware.framing import StrictProtocol
 from server.middleware.rate_limit import RateLimit
-from server.rag.service import DocumentService
+from server.rag.documents.service import DocumentService
 
 
 def _nothing(*_: Any) -> None:

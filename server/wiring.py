@@ -32,9 +32,10 @@ from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
-from server.rag.answering import Answering
+from server.rag.documents.chunks import StoredChunks
+from server.rag.documents.service import DocumentService
+from server.rag.queries.service import Answering
 from server.rag.query_embedder import QueryEmbedder
-from server.rag.service import DocumentService
 from server.ratelimit.limiter import RateLimiter, customer_of
 from server.ratelimit.throttle import Throttle
 from server.telemetry.embedder import TimedEmbedder
@@ -83,6 +84,7 @@ class Parts:
     idempotency: IdempotencyRecords
     audit: AuditTrail
     documents: DocumentService
+    chunks: StoredChunks
     answering: Answering
     health: HealthService
     telemetry: Telemetry
@@ -162,6 +164,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 ),
                 audit=AuditTrail(database, cursors),
                 documents=documents,
+                chunks=StoredChunks(lance=lance, embedder=embedder),
                 answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),
                 health=HealthService(_checks(settings, database, redis, embedder, http)),
                 telemetry=Telemetry(database),

@@ -32,7 +32,8 @@ from server.openapi.page import page
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
-from server.rag.routes import rag
+from server.rag.documents.routes import documents
+from server.rag.queries.routes import queries
 from server.telemetry.routes import telemetry
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ _CONFIG = {
 
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
-    return list(chain(health, openapi, versions, sessions, well_known, mfa, api_keys, tenants, audit, rag))
+    return list(
+        chain(health, openapi, versions, sessions, well_known, mfa, api_keys, tenants, audit, documents, queries)
+    )
 
 
 def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clock: Clock | None = None) -> App:

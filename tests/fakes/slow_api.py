@@ -5,7 +5,7 @@ from typing import Any
 
 from core.settings import Settings
 from server.app.application import create_app
-from server.rag.service import DocumentService
+from server.rag.documents.service import DocumentService
 
 SECONDS = 4.0
 

@@ -10,8 +10,8 @@ from core.events import EventType
 from core.ids import DocumentId, JobId, is_uuid
 from server.auth.principal import Principal
 from server.openapi.pagination import Cursors
-from server.rag.repository import DocumentRepository, JobRepository
-from server.rag.schemas import (
+from server.rag.documents.repository import DocumentRepository, JobRepository
+from server.rag.documents.schemas import (
     DocumentDeleted,
     DocumentPage,
     DocumentsQuery,

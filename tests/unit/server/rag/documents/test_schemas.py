@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from pipelines.document import ChunkingConfig, ChunkingStrategy
 from server.middleware.violations import violations_of
 from server.openapi.models import RequestBody, Upload
-from server.rag.metadata import MAX_BYTES
-from server.rag.schemas import IngestForm, IngestText, QueryRequest
+from server.rag.documents.metadata import MAX_BYTES
+from server.rag.documents.schemas import IngestForm, IngestText
 
 TEXT = {"source_type": "text", "source": "Some text."}
 FILE = Upload(name="a.txt", content=b"Some text.")
@@ -131,24 +131,6 @@ def test_chunking_is_a_whole_snapshot(extra: dict[str, Any], tokens: tuple[int, 
 def test_options_have_bounds(extra: dict[str, Any], pointer: str) -> None:
     """One beyond each bound is refused, and nothing is converted to fit."""
     assert faults(IngestText, {**TEXT, **extra}).keys() == {pointer}
-
-
-@pytest.mark.parametrize(
-    ("extra", "pointer"),
-    [
-        ({"query": " "}, "/query"),
-        ({"query": "x" * 10_001}, "/query"),
-        ({"limit": 0}, "/limit"),
-        ({"limit": 101}, "/limit"),
-        ({"limit": "5"}, "/limit"),
-        ({"mode": "psychic"}, "/mode"),
-        ({"filters": []}, "/filters"),
-        ({"explain": 1}, "/explain"),
-    ],
-)
-def test_a_question_has_bounds(extra: dict[str, Any], pointer: str) -> None:
-    """The reference's limit of 100, and a query that says something."""
-    assert faults(QueryRequest, {"query": "Why?", **extra}).keys() == {pointer}
 
 
 def test_a_whole_number_may_be_spelled_with_a_point() -> None:

@@ -1,4 +1,4 @@
-"""Questions and the chunks that answer them."""
+"""Questions, and the chunks that answer them."""
 
 import time
 from dataclasses import dataclass
@@ -10,18 +10,14 @@ from pipelines.retrieval.filters import compile_filters
 from pipelines.retrieval.query import QueryRequest as Question
 from pipelines.retrieval.query import SearchMode, search
 from server.auth.principal import Principal
-from server.rag.query_embedder import QueryEmbedder
-from server.rag.schemas import (
-    ChunkPage,
-    ChunksQuery,
-    ChunkView,
-    DocumentView,
+from server.rag.queries.schemas import (
     ExplainedResult,
     QueryAnswer,
     QueryRequest,
     QueryResult,
     Scores,
 )
+from server.rag.query_embedder import QueryEmbedder
 from stores.documents import Documents
 from stores.lance import ChunkTable, LanceStore
 
@@ -57,20 +53,6 @@ class Answering:
         results = [_explained(hit) if request.explain else _result(hit) for hit in hits]
         return QueryAnswer(results=results, total=len(results), query_time=round(time.perf_counter() - began, 4))
 
-    async def chunks(self, owner: Principal, document: DocumentView, query: ChunksQuery) -> ChunkPage:
-        """Return chunks of `document`, which the caller has been shown to own."""
-        total = document.chunk_count if document.indexed_revision is not None else 0
-        items: list[ChunkView] = []
-        if query.skip < total:
-            table = await self._table(owner.tenant_id)
-            if table is not None:
-                found = await table.document_chunks(
-                    DocumentId(document.document_id), skip=query.skip, limit=query.limit
-                )
-                items = [_chunk(row) for row in found.to_pylist()]
-        has_more = query.skip + len(items) < total
-        return ChunkPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=has_more)
-
     async def _table(self, tenant_id: TenantId) -> ChunkTable | None:
         embedder = await self.embedder.ready()
         return await self.lance.find_table(tenant_id, embedder.space, embedder.dimensions)
@@ -97,13 +79,3 @@ def _metadata(hit: Hit) -> dict[str, Any]:
         "page": hit.page,
         "section": hit.section,
     }
-
-
-def _chunk(row: dict[str, Any]) -> ChunkView:
-    return ChunkView(
-        chunk_id=row["chunk_id"],
-        position=row["position"],
-        content=row["text"],
-        page=row["page"],
-        section=row["section"],
-    )

@@ -18,12 +18,11 @@ from pipelines.chunking.limits import MIN_CHUNK_TOKENS
 from pipelines.document import ChunkingConfig, ChunkingStrategy
 from server.openapi.models import Answer, FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
 from server.openapi.pagination import Page, PageQuery
-from server.rag.metadata import check_metadata
-from server.rag.published import FILTERS, METADATA
+from server.rag.documents.metadata import check_metadata
+from server.rag.documents.published import METADATA
 from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobRow, JobStatus
 
 DEFAULT_COLLECTION = "default"
-MAX_QUERY_CHARACTERS = 10_000
 # What the local embedder reads of one text; a job's snapshot is lowered to the window of whichever works on it.
 MAX_CHUNK_TOKENS = 254
 # PostgreSQL refuses index entries of more than about 2,700 bytes.
@@ -72,7 +71,6 @@ ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_sho
 _FILE_SCHEMA: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
 FilePart = Annotated[Upload | str, PlainValidator(lambda value: value), WithJsonSchema(_FILE_SCHEMA)]
 Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata), WithJsonSchema(METADATA)]
-Filters = Annotated[dict[str, Any], WithJsonSchema(FILTERS)]
 Strategy = Literal["recursive", "semantic", "fixed"]
 Status = Literal["queued", "processing", "indexed", "failed", "deleted"]
 
@@ -314,42 +312,6 @@ class DocumentsQuery(PageQuery):
     status: Status | None = Field(None, description="Without it, all but the deleted ones.")
     source_type: Literal["file", "text"] | None = None
     search: str | None = Field(None, max_length=200, description="Literal text in source or external_id.")
-
-
-class QueryRequest(JsonBody):
-    query: Annotated[Text, StringConstraints(max_length=MAX_QUERY_CHARACTERS)]
-    limit: int = Field(5, ge=1, le=100)
-    filters: Filters | None = Field(
-        None, description="By metadata; bare names look in yours first, `_system.*` means ours."
-    )
-    mode: Literal["hybrid", "vector", "keyword"] = "hybrid"
-    collection: Collection | None = Field(None, description="Without it, all of them.")
-    explain: bool = Field(False, description="Add the part scores to each result.")
-
-
-class QueryResult(Answer):
-    """One chunk. `metadata` is the user's, overlaid with what says where the chunk comes from."""
-
-    content: str
-    score: float = Field(ge=0, le=1)
-    metadata: dict[str, Any]
-
-
-class Scores(Answer):
-    """What each side gave; null where it did not find the chunk."""
-
-    vector: float | None
-    keyword: float | None
-
-
-class ExplainedResult(QueryResult):
-    scores: Scores
-
-
-class QueryAnswer(Answer):
-    results: list[ExplainedResult | QueryResult]
-    total: int
-    query_time: float = Field(description="Seconds.")
 
 
 class ChunkView(Answer):

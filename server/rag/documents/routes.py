@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from core.errors import Conflict, ResourceNotFound, ServiceUnavailable
+from core.errors import Conflict, ResourceNotFound
 from server.auth.principal import RagReader, RagWriter
 from server.openapi.answers import answered, settled
 from server.openapi.registry import Operations, RequestHeader
-from server.rag.schemas import (
+from server.rag.documents.schemas import (
     ChunkPage,
     ChunksQuery,
     DocumentDeleted,
@@ -22,15 +22,13 @@ from server.rag.schemas import (
     IngestForm,
     IngestText,
     JobView,
-    QueryAnswer,
-    QueryRequest,
 )
 
 if TYPE_CHECKING:
-    from server.rag.answering import Answering
-    from server.rag.service import DocumentService
+    from server.rag.documents.chunks import StoredChunks
+    from server.rag.documents.service import DocumentService
 
-rag = Operations("rag", "/api/v1/rag")
+documents = Operations("rag", "/api/v1/rag")
 
 LONGEST_WAIT_SECONDS = 60
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?(?:$|[,;\s])", re.ASCII | re.IGNORECASE)
@@ -45,12 +43,12 @@ def _documents(request: Request) -> "DocumentService":
     return service
 
 
-def _answering(request: Request) -> "Answering":
-    service: Answering = request.app.ctx.parts.answering
+def _chunks(request: Request) -> "StoredChunks":
+    service: StoredChunks = request.app.ctx.parts.chunks
     return service
 
 
-@rag.operation(
+@documents.operation(
     "POST", "/ingest", answers={202: IngestAccepted, 200: IngestFinished}, errors=[Conflict], headers=[_PREFER]
 )
 async def ingest(request: Request, owner: RagWriter, body: IngestText | IngestForm) -> HTTPResponse:
@@ -63,32 +61,32 @@ async def ingest(request: Request, owner: RagWriter, body: IngestText | IngestFo
     return await _after_waiting(request, owner, accepted)
 
 
-@rag.operation("GET", "/documents", answers={200: DocumentPage})
+@documents.operation("GET", "/documents", answers={200: DocumentPage})
 async def list_documents(request: Request, owner: RagReader, query: DocumentsQuery) -> HTTPResponse:
     """List documents, newest first."""
     return answered(await _documents(request).page(owner, query))
 
 
-@rag.operation("GET", "/documents/{document_id}", answers={200: DocumentView}, errors=[ResourceNotFound])
+@documents.operation("GET", "/documents/{document_id}", answers={200: DocumentView}, errors=[ResourceNotFound])
 async def get_document(request: Request, owner: RagReader, document_id: str) -> HTTPResponse:
     """Show a document. A deleted one is not found here; the list shows it with `status=deleted`."""
     return answered(await _documents(request).document(owner, document_id))
 
 
-@rag.operation("GET", "/documents/{document_id}/chunks", answers={200: ChunkPage}, errors=[ResourceNotFound])
+@documents.operation("GET", "/documents/{document_id}/chunks", answers={200: ChunkPage}, errors=[ResourceNotFound])
 async def list_chunks(request: Request, owner: RagReader, document_id: str, query: ChunksQuery) -> HTTPResponse:
     """List the chunks of the revision that answers, in reading order."""
     document = await _documents(request).document(owner, document_id)
-    return answered(await _answering(request).chunks(owner, document, query))
+    return answered(await _chunks(request).page(owner, document, query))
 
 
-@rag.operation("DELETE", "/documents/{document_id}", answers={202: DocumentDeleted}, errors=[ResourceNotFound])
+@documents.operation("DELETE", "/documents/{document_id}", answers={202: DocumentDeleted}, errors=[ResourceNotFound])
 async def delete_document(request: Request, owner: RagWriter, document_id: str) -> HTTPResponse:
     """Delete a document. From this answer on no query returns it; a job clears it out of the index."""
     return answered(await _documents(request).delete(owner, document_id), status=202)
 
 
-@rag.operation(
+@documents.operation(
     "POST",
     "/documents/{document_id}/reprocess",
     answers={202: IngestAccepted, 200: IngestFinished},
@@ -101,20 +99,10 @@ async def reprocess_document(request: Request, owner: RagWriter, document_id: st
     return await _after_waiting(request, owner, accepted)
 
 
-@rag.operation("GET", "/jobs/{job_id}", answers={200: JobView}, errors=[ResourceNotFound])
+@documents.operation("GET", "/jobs/{job_id}", answers={200: JobView}, errors=[ResourceNotFound])
 async def get_job(request: Request, owner: RagReader, job_id: str) -> HTTPResponse:
     """Show how far a job has come."""
     return answered(await _documents(request).job(owner, job_id))
-
-
-@rag.operation("POST", "/query", answers={200: QueryAnswer}, errors=[ServiceUnavailable])
-async def query_documents(request: Request, owner: RagReader, body: QueryRequest) -> HTTPResponse:
-    """Ask a question of the indexed documents.
-
-    Each result is a chunk with a score in 0..1. Its metadata is what you posted, overlaid with `source`,
-    `source_type`, `chunk_id`, `document_id`, `revision`, `page` and `section`; filters look in yours first.
-    """
-    return answered(await _answering(request).answer(owner, body))
 
 
 async def _after_waiting(request: Request, owner: RagWriter, accepted: IngestAccepted) -> HTTPResponse:

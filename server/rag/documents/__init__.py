@@ -1,0 +1,1 @@
+"""Documents, their revisions, chunks and jobs."""

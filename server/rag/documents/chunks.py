@@ -1,0 +1,43 @@
+"""The chunks of one document, as the index holds them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.ids import DocumentId
+from server.auth.principal import Principal
+from server.rag.documents.schemas import ChunkPage, ChunksQuery, ChunkView, DocumentView
+from server.rag.query_embedder import QueryEmbedder
+from stores.lance import LanceStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChunks:
+    """One a process."""
+
+    lance: LanceStore
+    embedder: QueryEmbedder
+
+    async def page(self, owner: Principal, document: DocumentView, query: ChunksQuery) -> ChunkPage:
+        """Return chunks of `document`, which the caller has been shown to own."""
+        total = document.chunk_count if document.indexed_revision is not None else 0
+        items: list[ChunkView] = []
+        if query.skip < total:
+            embedder = await self.embedder.ready()
+            table = await self.lance.find_table(owner.tenant_id, embedder.space, embedder.dimensions)
+            if table is not None:
+                found = await table.document_chunks(
+                    DocumentId(document.document_id), skip=query.skip, limit=query.limit
+                )
+                items = [_chunk(row) for row in found.to_pylist()]
+        has_more = query.skip + len(items) < total
+        return ChunkPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=has_more)
+
+
+def _chunk(row: dict[str, Any]) -> ChunkView:
+    return ChunkView(
+        chunk_id=row["chunk_id"],
+        position=row["position"],
+        content=row["text"],
+        page=row["page"],
+        section=row["section"],
+    )
