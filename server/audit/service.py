@@ -1,6 +1,6 @@
 """Show a tenant its audit log, page by page."""
 
-from server.audit.repository import AuditRepository
+from server.audit.repository import page_of
 from server.audit.schemas import AuditEvent, AuditPage, AuditQuery
 from server.auth.principal import Principal
 from server.openapi.pagination import Cursors
@@ -20,8 +20,7 @@ class AuditTrail:
         # A cursor's id is the entry's number here: entries are counted, and two may have the same time.
         before = int(place.after[1]) if place.after is not None else None
         filters = query.model_dump(exclude={"skip", "cursor"})
-        async with self._database.reading() as session:
-            found = await AuditRepository(session, owner.tenant_id).page(before=before, offset=place.offset, **filters)
+        found = await self._database.read(page_of(owner.tenant_id, before=before, offset=place.offset, **filters))
         last = found.rows[-1] if found.more else None
         return AuditPage(
             items=[AuditEvent.of(row) for row in found.rows],

@@ -3,15 +3,16 @@
 import base64
 import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field
 
 from core.errors import ValidationFailed
 from server.openapi.models import Answer, QueryString, WholeNumber
+from stores.sql.keyset import Slice
 
 LARGEST_SKIP = 1_000_000
 _MAC_BYTES = 16
@@ -19,7 +20,6 @@ _MAC_BYTES = 16
 _TURNING = frozenset({"skip", "limit", "cursor"})
 
 Item = TypeVar("Item")
-Row = TypeVar("Row")
 
 
 class PageQuery(QueryString):
@@ -56,19 +56,6 @@ class Place:
     @property
     def offset(self) -> int:
         return 0 if self.after is not None else self.skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice(Generic[Row]):
-    """What a repository read: one row more than asked tells that the list goes on."""
-
-    rows: Sequence[Row]
-    total: int
-    more: bool
-
-    @classmethod
-    def of(cls, rows: Sequence[Row], *, limit: int, total: int) -> Self:
-        return cls(rows=rows[:limit], total=total, more=len(rows) > limit)
 
 
 class Cursors:

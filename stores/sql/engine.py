@@ -1,19 +1,24 @@
 """One database behind one door: SQLite or PostgreSQL, chosen by URL, transactions opened and closed here only."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import Connection, Row, Select, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session as Reader
 
 from core.errors import ServiceUnavailable
-from stores.sql.sqlite_reads import Columns, SqliteReads
+from stores.sql.remembered import SqliteMemory
+from stores.sql.sqlite_reads import SqliteReads
 from stores.sql.unit_of_work import AfterCommit, UnitOfWork, current
 
 # What a transaction is handed around as, by floors that speak no SQL themselves.
 Session = AsyncSession
+
+Columns = TypeVarTuple("Columns")
+Result = TypeVar("Result")
 
 # How long a writer waits for SQLite's one write lock before it gives up.
 _SQLITE_BUSY_MILLISECONDS = 30_000
@@ -66,9 +71,11 @@ class Database:
             hide_parameters=True,
         )
         self._sqlite_reads: SqliteReads | None = None
+        self._memory: SqliteMemory | None = None
         if self.is_sqlite:
             _tune_sqlite(self.engine)
             self._sqlite_reads = SqliteReads(self.url, threads=pool_size, busy_milliseconds=_SQLITE_BUSY_MILLISECONDS)
+            self._memory = SqliteMemory(self.url.database or "")
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -105,8 +112,11 @@ class Database:
                 yield session
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """Yield a session for queries only; on SQLite it takes no write lock. Raises ServiceUnavailable."""
+    async def reading(self, *, of_one_moment: bool = False) -> AsyncIterator[AsyncSession]:
+        """Yield a session for queries only; on SQLite it takes no write lock. Raises ServiceUnavailable.
+
+        `of_one_moment`: what is committed between two queries shows in neither. SQLite is never otherwise.
+        """
         work = _open_unit()
         with _answering():
             if work is not None and work.has_begun:  # what this unit has written is there for it to read
@@ -114,17 +124,36 @@ class Database:
                     yield session
                 return
             async with self._sessions() as session:
-                await session.connection(execution_options={"read_only": True})
+                options: dict[str, Any] = {"read_only": True}
+                if of_one_moment and not self.is_sqlite:
+                    options["isolation_level"] = "REPEATABLE READ"
+                await session.connection(execution_options=options)
                 yield session
 
-    async def rows(self, query: Select[*Columns]) -> Sequence[Row[*Columns]]:
-        """Return what one query finds; the cheapest way to read what every request reads. Raises ServiceUnavailable."""
-        work = _open_unit()
-        if self._sqlite_reads is not None and not (work is not None and work.has_begun):
+    async def read(self, reading: Callable[[Reader], Result]) -> Result:
+        """Return what `reading` returns of one moment of the database. It is a plain function: no step of it awaits.
+
+        This is the cheapest way to read: on SQLite one change of threads for all. Raises ServiceUnavailable.
+        """
+        if self._sqlite_reads is not None and not _has_begun():
             with _answering():
-                return await self._sqlite_reads.rows(query)
-        async with self.reading() as session:
-            return (await session.execute(query)).all()
+                return await self._sqlite_reads.read(reading)
+        async with self.reading(of_one_moment=True) as session:
+            return await session.run_sync(reading)
+
+    async def rows(self, query: Select[*Columns]) -> Sequence[Row[*Columns]]:
+        """Return what one query finds. Raises ServiceUnavailable."""
+        return await self.read(lambda session: session.execute(query).all())
+
+    async def unchanged(self, key: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
+        """Return what `read` returns; on SQLite, what it returned for `key` before if nothing was committed since.
+
+        For results that are values: the same one is returned to several callers.
+        """
+        if self._memory is None or _has_begun():
+            return await read()
+        with _answering():
+            return await self._memory.unchanged(key, read)
 
     async def when_committed(self, callback: AfterCommit) -> None:
         """Call `callback` once what was written is true: at once, or after the commit of the unit of work."""
@@ -142,9 +171,17 @@ class Database:
     async def dispose(self) -> None:
         if self._sqlite_reads is not None:
             self._sqlite_reads.close()
+        if self._memory is not None:
+            self._memory.close()
         await self.engine.dispose()
 
 
 def _open_unit() -> UnitOfWork | None:
     work = current.get()
     return work if work is not None and work.is_open else None
+
+
+def _has_begun() -> bool:
+    # What the unit has written is there for it to read, and for nobody else.
+    work = _open_unit()
+    return work is not None and work.has_begun

@@ -1,12 +1,49 @@
 """Read lists in the order their rows were made, page by page, so that rows made meanwhile shift nothing."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
-from sqlalchemy import Select, and_, or_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 Rows = TypeVar("Rows", bound=Select[*tuple[Any, ...]])
+Row = TypeVar("Row")
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice(Generic[Row]):
+    """One page of rows, and what else there is."""
+
+    rows: Sequence[Row]
+    total: int
+    more: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], *, limit: int, total: int) -> Self:
+        """`rows` has one more than `limit` where the list goes on."""
+        return cls(rows=rows[:limit], total=total, more=len(rows) > limit)
+
+
+@overload
+def slice_of(matching: Select[First], page: Select[First], *, limit: int) -> Callable[[Session], Slice[First]]: ...
+@overload
+def slice_of(
+    matching: Select[First, Second], page: Select[First, Second], *, limit: int
+) -> Callable[[Session], Slice[tuple[First, Second]]]: ...
+def slice_of(matching: Any, page: Any, *, limit: int) -> Callable[[Session], Slice[Any]]:
+    """Return what reads `page`, which asks for one row more than `limit`, and counts all that is `matching`."""
+    count = select(func.count()).select_from(matching.subquery())
+
+    def read(session: Session) -> Slice[Any]:
+        rows = session.execute(page).all()
+        found = [row[0] if len(row) == 1 else tuple(row) for row in rows]
+        return Slice.of(found, limit=limit, total=session.scalar(count) or 0)
+
+    return read
 
 
 def newest_first(

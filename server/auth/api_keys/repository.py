@@ -1,15 +1,16 @@
 """Tenants and API keys in SQL. Looking up a key is the one query made before a tenant is known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session as Reader
 
 from core.ids import ApiKeyId, TenantId
-from server.openapi.pagination import Place, Slice
-from stores.sql.keyset import newest_first
+from server.openapi.pagination import Place
+from stores.sql.keyset import Slice, newest_first, slice_of
 from stores.sql.models import ApiKeyRow, TenantRow
 
 
@@ -130,15 +131,6 @@ class KeyRepository:
     def _living(self) -> Select[ApiKeyRow]:
         return select(ApiKeyRow).where(ApiKeyRow.tenant_id == self._tenant_id, ApiKeyRow.revoked_at.is_(None))
 
-    async def page(self, *, place: Place, limit: int) -> Slice[ApiKeyRow]:
-        """Return one page, newest first."""
-        living = self._living()
-        total = await self._session.scalar(select(func.count()).select_from(living.subquery()))
-        page = newest_first(
-            living, ApiKeyRow.created_at, ApiKeyRow.id, after=place.after, offset=place.offset, limit=limit + 1
-        )
-        return Slice.of((await self._session.scalars(page)).all(), limit=limit, total=total or 0)
-
     async def find(self, key_id: ApiKeyId) -> ApiKeyRow | None:
         return await self._session.scalar(self._living().where(ApiKeyRow.id == key_id))
 
@@ -154,3 +146,12 @@ class KeyRepository:
     async def add(self, row: ApiKeyRow) -> None:
         self._session.add(row)
         await self._session.flush()
+
+
+def page_of(tenant_id: TenantId, *, place: Place, limit: int) -> Callable[[Reader], Slice[ApiKeyRow]]:
+    """Return what reads one page of a tenant's keys, newest first."""
+    living = select(ApiKeyRow).where(ApiKeyRow.tenant_id == tenant_id, ApiKeyRow.revoked_at.is_(None))
+    page = newest_first(
+        living, ApiKeyRow.created_at, ApiKeyRow.id, after=place.after, offset=place.offset, limit=limit + 1
+    )
+    return slice_of(living, page, limit=limit)

@@ -12,7 +12,7 @@ from core.errors import AuthorizationFailed, Conflict, ResourceNotFound, Validat
 from core.ids import ApiKeyId, IdSource, TenantId, is_uuid, new_id
 from core.log import may_fail
 from core.tokens import KeyMode, hash_api_key, looks_like_api_key, new_api_key
-from server.auth.api_keys.repository import AuthRepository, KeyRepository, StoredKey
+from server.auth.api_keys.repository import AuthRepository, KeyRepository, StoredKey, page_of
 from server.auth.api_keys.schemas import ChangedKey, KeyMade, KeyPage, KeysQuery, KeyView, NewKey, RotatedKey
 from server.auth.principal import Principal, Scope
 from server.openapi.pagination import Cursors
@@ -117,8 +117,7 @@ class KeyRing:
     async def page(self, owner: Principal, query: KeysQuery) -> KeyPage:
         scope = {"tenant_id": owner.tenant_id, "listing": "api-keys"}
         place = self.cursors.place(query, **scope)
-        async with self.database.reading() as session:
-            found = await KeyRepository(session, owner.tenant_id).page(place=place, limit=query.limit)
+        found = await self.database.read(page_of(owner.tenant_id, place=place, limit=query.limit))
         last = found.rows[-1] if found.more else None
         return KeyPage(
             items=[KeyView.of(row) for row in found.rows],

@@ -1,12 +1,20 @@
 """Tenants and memberships in SQL. A tenant that was deleted is found by nobody."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import Session as Reader
 
 from core.ids import TenantId, UserId
-from server.openapi.pagination import Place, Slice
-from stores.sql.keyset import oldest_first
+from server.openapi.pagination import Place
+from stores.sql.keyset import Slice, oldest_first, slice_of
 from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 def memberships_of(user_id: UserId) -> Select[str, str, str]:
@@ -19,32 +27,44 @@ def memberships_of(user_id: UserId) -> Select[str, str, str]:
     )
 
 
+def tenants_of(
+    user_id: UserId, *, place: Place, limit: int
+) -> Callable[[Reader], Slice[tuple[TenantRow, MembershipRow]]]:
+    """Return what reads one page of a user's tenants with the membership in each, the oldest membership first."""
+    mine = (
+        select(TenantRow, MembershipRow)
+        .join(MembershipRow, TenantRow.id == MembershipRow.tenant_id)
+        .where(MembershipRow.user_id == user_id, TenantRow.deleted_at.is_(None))
+    )
+    return _from_oldest(mine, MembershipRow.tenant_id, place=place, limit=limit)
+
+
+def members_of(
+    tenant_id: TenantId, *, place: Place, limit: int
+) -> Callable[[Reader], Slice[tuple[MembershipRow, UserRow]]]:
+    """Return what reads one page of a tenant's members, the oldest membership first."""
+    theirs = (
+        select(MembershipRow, UserRow)
+        .join(UserRow, UserRow.id == MembershipRow.user_id)
+        .where(MembershipRow.tenant_id == tenant_id)
+    )
+    return _from_oldest(theirs, MembershipRow.user_id, place=place, limit=limit)
+
+
+def _from_oldest(
+    matching: Select[First, Second], row_id: InstrumentedAttribute[str], *, place: Place, limit: int
+) -> Callable[[Reader], Slice[tuple[First, Second]]]:
+    page = oldest_first(
+        matching, MembershipRow.created_at, row_id, after=place.after, offset=place.offset, limit=limit + 1
+    )
+    return slice_of(matching, page, limit=limit)
+
+
 class TenantRepository:
     """The living tenants of a user; and one tenant, held while it is changed."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-
-    async def page(self, user_id: UserId, *, place: Place, limit: int) -> Slice[tuple[TenantRow, MembershipRow]]:
-        """Return one page of the user's tenants with the membership in each, the oldest membership first."""
-        mine = (
-            select(TenantRow, MembershipRow)
-            .join(MembershipRow, TenantRow.id == MembershipRow.tenant_id)
-            .where(MembershipRow.user_id == user_id, TenantRow.deleted_at.is_(None))
-        )
-        total = await self._session.scalar(
-            select(func.count()).select_from(mine.with_only_columns(TenantRow.id).subquery())
-        )
-        page = oldest_first(
-            mine,
-            MembershipRow.created_at,
-            MembershipRow.tenant_id,
-            after=place.after,
-            offset=place.offset,
-            limit=limit + 1,
-        )
-        rows = (await self._session.execute(page)).all()
-        return Slice.of([(tenant, membership) for tenant, membership in rows], limit=limit, total=total or 0)
 
     async def find(self, tenant_id: TenantId) -> TenantRow | None:
         return await self._session.scalar(self._living(tenant_id))
@@ -80,22 +100,6 @@ class MemberRepository:
             .where(MembershipRow.tenant_id == self._tenant_id)
             .execution_options(populate_existing=True)
         )
-
-    async def page(self, *, place: Place, limit: int) -> Slice[tuple[MembershipRow, UserRow]]:
-        """Return one page, the oldest membership first."""
-        total = await self._session.scalar(
-            select(func.count()).select_from(MembershipRow).where(MembershipRow.tenant_id == self._tenant_id)
-        )
-        page = oldest_first(
-            self._members(),
-            MembershipRow.created_at,
-            MembershipRow.user_id,
-            after=place.after,
-            offset=place.offset,
-            limit=limit + 1,
-        )
-        rows = (await self._session.execute(page)).all()
-        return Slice.of([(membership, user) for membership, user in rows], limit=limit, total=total or 0)
 
     async def find(self, user_id: UserId) -> tuple[MembershipRow, UserRow] | None:
         found = (await self._session.execute(self._members().where(MembershipRow.user_id == user_id))).one_or_none()

@@ -10,7 +10,13 @@ from core.clock import Clock
 from core.errors import AuthorizationFailed, Conflict, ResourceNotFound
 from core.ids import IdSource, TenantId, UserId, is_uuid
 from server.auth.principal import Principal, Scope
-from server.auth.tenants.repository import MemberRepository, TenantRepository, memberships_of
+from server.auth.tenants.repository import (
+    MemberRepository,
+    TenantRepository,
+    members_of,
+    memberships_of,
+    tenants_of,
+)
 from server.auth.tenants.roles import may_hand_on, scopes_of
 from server.auth.tenants.schemas import (
     MemberPage,
@@ -104,8 +110,7 @@ class Tenants:
         """Return the tenants that the person belongs to."""
         scope = {"tenant_id": person.tenant_id, "listing": f"tenants of {person.user}"}
         place = self.cursors.place(query, **scope)
-        async with self.database.reading() as session:
-            found = await TenantRepository(session).page(person.user, place=place, limit=query.limit)
+        found = await self.database.read(tenants_of(person.user, place=place, limit=query.limit))
         last = (found.rows[-1][1].created_at, found.rows[-1][1].tenant_id) if found.more else None
         return TenantPage(
             items=[MyTenant(**TenantView.of(row).model_dump(), role=Role(mine.role)) for row, mine in found.rows],
@@ -147,8 +152,7 @@ class Tenants:
         acted_in = _acted_in(principal, tenant_id)
         scope = {"tenant_id": acted_in, "listing": "members"}
         place = self.cursors.place(query, **scope)
-        async with self.database.reading() as session:
-            found = await MemberRepository(session, acted_in).page(place=place, limit=query.limit)
+        found = await self.database.read(members_of(acted_in, place=place, limit=query.limit))
         last = (found.rows[-1][0].created_at, found.rows[-1][0].user_id) if found.more else None
         return MemberPage(
             items=[MemberView.of(*row) for row in found.rows],

@@ -1,16 +1,17 @@
 """Documents, their revisions and jobs of one tenant, in SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Reader
 
-from core.ids import DocumentId, JobId
-from server.openapi.pagination import Place, Slice
+from core.ids import DocumentId, JobId, TenantId
+from server.openapi.pagination import Place
 from stores.buckets import bucket_of
-from stores.sql.keyset import newest_first
+from stores.sql.keyset import Slice, newest_first, slice_of
 from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus, JobRow
 from stores.sql.repository import TenantRepository
 
@@ -88,40 +89,37 @@ class DocumentRepository(TenantRepository):
             )
         )
 
-    async def page(
-        self,
-        *,
-        place: Place,
-        limit: int,
-        collection: str | None,
-        status: str | None,
-        source_type: str | None,
-        search: str | None,
-    ) -> Slice[DocumentRow]:
-        """Return one page, newest first."""
-        query = self._living() if status is None else self.rows_of(DocumentRow).where(DocumentRow.status == status)
-        if collection is not None:
-            query = query.where(DocumentRow.collection == collection)
-        if source_type is not None:
-            query = query.where(DocumentRow.source_type == source_type)
-        if search:
-            query = query.where(
-                or_(
-                    DocumentRow.source.icontains(search, autoescape=True),
-                    DocumentRow.external_id.icontains(search, autoescape=True),
-                )
+
+def page_of(
+    tenant_id: TenantId,
+    *,
+    place: Place,
+    limit: int,
+    collection: str | None,
+    status: str | None,
+    source_type: str | None,
+    search: str | None,
+) -> Callable[[Reader], Slice[DocumentRow]]:
+    """Return what reads one page of a tenant's documents, newest first."""
+    matching = select(DocumentRow).where(
+        DocumentRow.tenant_id == tenant_id,
+        DocumentRow.status != DocumentStatus.DELETED if status is None else DocumentRow.status == status,
+    )
+    if collection is not None:
+        matching = matching.where(DocumentRow.collection == collection)
+    if source_type is not None:
+        matching = matching.where(DocumentRow.source_type == source_type)
+    if search:
+        matching = matching.where(
+            or_(
+                DocumentRow.source.icontains(search, autoescape=True),
+                DocumentRow.external_id.icontains(search, autoescape=True),
             )
-        total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
-        page = newest_first(
-            query,
-            DocumentRow.created_at,
-            DocumentRow.id,
-            after=place.after,
-            offset=place.offset,
-            limit=limit + 1,
         )
-        rows = await self._session.scalars(page)
-        return Slice.of(rows.all(), limit=limit, total=total or 0)
+    page = newest_first(
+        matching, DocumentRow.created_at, DocumentRow.id, after=place.after, offset=place.offset, limit=limit + 1
+    )
+    return slice_of(matching, page, limit=limit)
 
 
 class JobRepository(TenantRepository):

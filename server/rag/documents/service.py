@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from core.clock import Clock
 from core.errors import Conflict, ResourceNotFound
 from core.events import EventType
-from core.ids import DocumentId, JobId, is_uuid
+from core.ids import DocumentId, JobId, TenantId, is_uuid
 from server.auth.principal import Principal
 from server.openapi.pagination import Cursors
-from server.rag.documents.repository import DocumentRepository, JobRepository
+from server.rag.documents.repository import DocumentRepository, JobRepository, page_of
 from server.rag.documents.schemas import (
     DocumentDeleted,
     DocumentPage,
@@ -150,11 +150,13 @@ class DocumentService:
         return accepted
 
     async def page(self, owner: Principal, query: DocumentsQuery) -> DocumentPage:
-        scope = {"tenant_id": owner.tenant_id, "listing": "documents"}
+        return await self.database.unchanged((owner.tenant_id, query), lambda: self._page(owner.tenant_id, query))
+
+    async def _page(self, tenant_id: TenantId, query: DocumentsQuery) -> DocumentPage:
+        scope = {"tenant_id": tenant_id, "listing": "documents"}
         place = self.cursors.place(query, **scope)
         filters = query.model_dump(exclude={"skip", "cursor"})
-        async with self.database.reading() as session:
-            found = await DocumentRepository(session, owner.tenant_id).page(place=place, **filters)
+        found = await self.database.read(page_of(tenant_id, place=place, **filters))
         last = found.rows[-1] if found.more else None
         return DocumentPage(
             items=[DocumentView.of(row) for row in found.rows],
