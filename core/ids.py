@@ -14,6 +14,7 @@ SessionId = NewType("SessionId", str)
 DocumentId = NewType("DocumentId", str)
 ChunkId = NewType("ChunkId", str)
 JobId = NewType("JobId", str)
+GenerationId = NewType("GenerationId", str)
 EventId = NewType("EventId", str)
 
 IdSource = Callable[[], str]

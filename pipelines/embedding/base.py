@@ -25,3 +25,22 @@ class Embedder(Protocol):
 
         Blocking CPU work, safe to call from several threads. Raises EmbeddingFailed.
         """
+
+
+class Secret(Protocol):
+    def get_secret_value(self) -> str: ...
+
+
+class EndpointSettings(Protocol):
+    """An embedding endpoint as the settings have it."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def api_key(self) -> Secret | None: ...

@@ -3,6 +3,15 @@
 from stores.sql.models.audit import AuditEventRow, AuditHeadRow
 from stores.sql.models.base import Base
 from stores.sql.models.document import DocumentRevisionRow, DocumentRow, DocumentStatus
+from stores.sql.models.generation import (
+    GenerationDocumentRow,
+    GenerationRow,
+    GenerationState,
+    GoldenSetRow,
+    IndexMoveRow,
+    IndexPointerRow,
+    IndexTagRow,
+)
 from stores.sql.models.idempotency import IdempotencyRow
 from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
@@ -28,7 +37,14 @@ __all__ = [
     "DocumentRevisionRow",
     "DocumentRow",
     "DocumentStatus",
+    "GenerationDocumentRow",
+    "GenerationRow",
+    "GenerationState",
+    "GoldenSetRow",
     "IdempotencyRow",
+    "IndexMoveRow",
+    "IndexPointerRow",
+    "IndexTagRow",
     "JobKind",
     "JobRow",
     "JobStatus",
