@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -31,9 +32,19 @@ _AT_SIGHT = [
     ),
 ]
 
+# Every pattern above needs one of these, in whatever case; most lines of a log have none.
+_SIGNS = (
+    *("pass", "secret", "token", "authorization", "key", "credential", "cookie", "recovery"),
+    *("cxk_", "cxr_", "eyj", "bearer", "basic", "://"),
+)
+
 
 def redacted_text(text: str) -> str:
     """Return `text` without what looks like a credential."""
+    if text.isascii():  # beyond ASCII the patterns know more of upper and lower case than str.lower
+        lowered = text.lower()
+        if not any(sign in lowered for sign in _SIGNS):
+            return text
     for pattern, replacement in _AT_SIGHT:
         text = pattern.sub(replacement, text)
     return text
@@ -43,7 +54,7 @@ def redacted(value: Any, name: str = "") -> Any:
     """Return `value` as it may be logged under `name`. Numbers stay: a count of tokens is no token."""
     if isinstance(value, bool | int | float | None):
         return value
-    if _SECRET_NAME.search(name):
+    if _is_secret(name):
         return REDACTED
     match value:
         case str():
@@ -56,6 +67,11 @@ def redacted(value: Any, name: str = "") -> Any:
             return redacted_text(value.decode(errors="backslashreplace"))
         case _:
             return redacted_text(repr(value))
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

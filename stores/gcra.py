@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from core.errors import ServiceUnavailable
 from core.log import get_logger
@@ -77,19 +77,25 @@ def decide(arrival: int, now: int, limit: Limit, cost: int) -> tuple[bool, int]:
     return allowed, wanted if allowed else base
 
 
+# Answers with the time, then for each key whether its events are allowed and its arrival time.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local interval, tolerance, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local base = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
-local wanted = math.max(base + interval * cost, now)
-local allowed = wanted - tolerance <= now
-if allowed and wanted > now and cost ~= 0 then
-  redis.call('SET', KEYS[1], string.format('%.0f', wanted), 'PX', math.ceil((wanted - now) / 1000))
-elseif allowed and cost < 0 then
-  redis.call('DEL', KEYS[1])
+local answers = {now}
+for i, key in ipairs(KEYS) do
+  local interval, tolerance, cost = tonumber(ARGV[3*i-2]), tonumber(ARGV[3*i-1]), tonumber(ARGV[3*i])
+  local base = math.max(tonumber(redis.call('GET', key) or 0), now)
+  local wanted = math.max(base + interval * cost, now)
+  local allowed = wanted - tolerance <= now
+  if allowed and wanted > now and cost ~= 0 then
+    redis.call('SET', key, string.format('%.0f', wanted), 'PX', math.ceil((wanted - now) / 1000))
+  elseif allowed and cost < 0 then
+    redis.call('DEL', key)
+  end
+  answers[2*i] = allowed and 1 or 0
+  answers[2*i+1] = allowed and wanted or base
 end
-return {allowed and 1 or 0, string.format('%.0f', allowed and wanted or base), string.format('%.0f', now)}
+return answers
 """
 
 
@@ -104,8 +110,8 @@ class _Asked:
 class Gcra:
     """Counts in Redis, by Redis' own clock, in one call. Raises ServiceUnavailable while Redis does not answer.
 
-    What is asked while another answer is awaited goes out together: a crowd of requests is one conversation, in which
-    nobody is overtaken, and not one connection each.
+    What is asked while another answer is awaited goes out together, as one command: a crowd of requests is not a crowd
+    of connections, nobody in it is overtaken, and what a command costs the client is shared.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -126,27 +132,18 @@ class Gcra:
         while self._asked:
             batch, self._asked = self._asked[:_MOST_AT_ONCE], self._asked[_MOST_AT_ONCE:]
             try:
-                answers = await self._run(batch)
+                now, *answers = await self._run(batch)
             except (RedisError, OSError, TimeoutError) as error:
                 _refuse(batch, error)
                 continue
-            for asked, (allowed, arrival, now) in zip(batch, answers, strict=True):
+            for asked, allowed, arrival in zip(batch, answers[::2], answers[1::2], strict=True):
                 if not asked.answer.done():  # whoever asked may be gone
-                    decision = _decision(bool(allowed), int(arrival), int(now), asked.limit, asked.cost)
-                    asked.answer.set_result(decision)
+                    asked.answer.set_result(_decision(bool(allowed), arrival, now, asked.limit, asked.cost))
 
-    async def _run(self, batch: Sequence[_Asked]) -> Sequence[tuple[int, str, str]]:
-        try:
-            return await self._evaluate(batch)
-        except NoScriptError:  # Redis is new, or was told to forget its scripts; none of the batch was counted
-            await self._redis.script_load(_SCRIPT)
-            return await self._evaluate(batch)
-
-    async def _evaluate(self, batch: Sequence[_Asked]) -> Sequence[tuple[int, str, str]]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for asked in batch:
-            pipeline.evalsha(self._script.sha, 1, asked.name, asked.limit.interval, asked.limit.tolerance, asked.cost)
-        return cast(Sequence[tuple[int, str, str]], await pipeline.execute())
+    async def _run(self, batch: Sequence[_Asked]) -> Sequence[int]:
+        keys = [asked.name for asked in batch]
+        numbers = [number for asked in batch for number in (asked.limit.interval, asked.limit.tolerance, asked.cost)]
+        return cast(Sequence[int], await self._script(keys=keys, args=numbers))
 
 
 def _refuse(batch: Sequence[_Asked], error: Exception) -> None:

@@ -7,8 +7,9 @@ with what was asked before.
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 from sanic import Request
@@ -70,7 +71,7 @@ def endpoint(
         principal = await hall.admit(request, operation)
         given: dict[str, Any] = dict(path)
         if operation.query is not None:
-            given["query"] = _query(request, operation.query)
+            given["query"] = _query(request.query_string, operation.query)
         if operation.bodies:
             given["body"] = await hall.bodies.read(request, operation.bodies)
         caller = {operation.caller: principal} if operation.caller is not None else {}
@@ -84,8 +85,10 @@ def endpoint(
     return handle
 
 
-def _query(request: Request, model: type[QueryString]) -> QueryString:
-    given = request.get_query_args(keep_blank_values=True, errors="surrogateescape")
+@lru_cache(maxsize=512)
+def _query(query_string: str, model: type[QueryString]) -> QueryString:
+    # Clients turn to the same few lists again and again; what is refused is not remembered.
+    given = parse_qsl(query_string, keep_blank_values=True, errors="surrogateescape")
     times = Counter(name for name, _ in given)
     faults = [
         {"pointer": f"/{name}", "message": "The parameter occurs twice"} for name, count in times.items() if count > 1

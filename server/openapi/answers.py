@@ -10,9 +10,7 @@ from server.openapi.models import Answer
 
 def answered(answer: Answer, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HTTPResponse:
     """Return the response for `answer`, written by pydantic's own serializer."""
-    return HTTPResponse(
-        answer.model_dump_json(), status=status, headers=dict(headers or {}), content_type="application/json"
-    )
+    return HTTPResponse(answer.written, status=status, headers=dict(headers or {}), content_type="application/json")
 
 
 async def settled(request: Request, answer: HTTPResponse) -> None:

@@ -1,7 +1,9 @@
 """What every model of the API is: frozen, exact, and honest about what it does not know."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, get_args
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -67,6 +69,16 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     media_type: ClassVar[str] = JSON
+
+    @cached_property
+    def written(self) -> bytes:
+        """The answer as it is sent; written once, since the same one may answer several requests."""
+        return self.__pydantic_serializer__.to_json(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("written", None)  # a copy is another answer
+        return copied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

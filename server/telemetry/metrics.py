@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -40,14 +41,30 @@ EMBEDDER_SECONDS = Histogram(
 )
 
 
+# Finding a series by its labels takes longer than counting in it.
+@cache
+def _requests(method: str, route: str, status: int) -> Counter:
+    return REQUESTS.labels(route, method, str(status))
+
+
+@cache
+def _latency(method: str, route: str) -> Histogram:
+    return LATENCY.labels(route, method)
+
+
+@cache
+def _decisions(limit: str, allowed: bool) -> Counter:
+    return RATE_DECISIONS.labels(limit, "allowed" if allowed else "refused")
+
+
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    REQUESTS.labels(route, method, str(status)).inc()
-    LATENCY.labels(route, method).observe(seconds)
+    _requests(method, route, status).inc()
+    _latency(method, route).observe(seconds)
 
 
 def count_decision(limit: str, *, allowed: bool) -> None:
     """Count what the rate limiter decided under the limit of that name."""
-    RATE_DECISIONS.labels(limit, "allowed" if allowed else "refused").inc()
+    _decisions(limit, allowed).inc()
 
 
 def in_flight() -> AbstractContextManager[None]:

@@ -40,10 +40,11 @@ class ApiKeys:
 
     async def find(self, token: str) -> Principal | None:
         """Return who the key speaks for, or None if it is not one that works now."""
-        key = await self._look_up(hash_api_key(token)) if looks_like_api_key(token) else None
-        if key is None or not key.usable(self._clock.now()):
+        now = self._clock.now()
+        key = await self._look_up(token, now)
+        if key is None or not key.usable(now):
             return None
-        self._used[key.key_id] = self._clock.now()
+        self._used[key.key_id] = now
         return Principal(tenant_id=key.tenant_id, key_id=key.key_id, scopes=key.scopes, plan=key.plan)
 
     async def write_uses(self) -> None:
@@ -74,11 +75,16 @@ class ApiKeys:
             with may_fail("writing when keys were used"):
                 await self.write_uses()
 
-    async def _look_up(self, key_hash: str) -> StoredKey | None:
+    async def _look_up(self, token: str, now: datetime) -> StoredKey | None:
+        if not token.isascii():
+            return None
+        key_hash = hash_api_key(token)
         seen = self._seen.get(key_hash)
-        if seen is not None and self._clock.now() < seen[0]:
+        if seen is not None and now < seen[0]:
             return seen[1]
-        until = self._clock.now() + _REMEMBERED_FOR  # counted from before the look-up, so that it is never longer
+        if not looks_like_api_key(token):
+            return None
+        until = now + _REMEMBERED_FOR  # counted from before the look-up, so that it is never longer
         async with self._database.reading() as session:
             key = await AuthRepository(session).key_by_hash(key_hash)
         self._seen.pop(key_hash, None)

@@ -102,3 +102,14 @@ def test_what_goes_by_a_secret_name_never_stays(name: str, secret: str, shape: s
     text = f"{before} {shape.format(n=name, s=secret)}"
     assert secret not in redacted_text(text)
     assert secret not in json.dumps(redacted({"a": [{"error": text, name: secret, "b": {name: [secret]}}]}))
+
+
+@given(
+    st.lists(
+        st.sampled_from([KEY, REFRESH, JWT, "Bearer", "pass", "word", "=", ": ", "://", "a@b", "Key", "ſecret", "K"])
+    )
+)
+def test_the_quick_look_misses_nothing(parts: list[str]) -> None:
+    """A text without any of the signs is returned as it is; a longer one that certainly has one is searched alike."""
+    text = "".join(parts)
+    assert redacted_text(f"{text}\n://").removesuffix("\n://") == redacted_text(text)
