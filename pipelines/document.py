@@ -22,6 +22,7 @@ class ChunkingStrategy(StrEnum):
     FIXED = "fixed"
     RECURSIVE = "recursive"
     SEMANTIC = "semantic"
+    STRUCTURE = "structure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +35,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """One paragraph, title, table … in reading order. `page` counts from 1; `section` is the nearest title."""
+    """One paragraph, title, table … in reading order. `page` counts from 1.
+
+    `section` is the path of titles above it, `Guide > Install`; `level` how deep a title is, where the format says so.
+    """
 
     kind: ElementKind
     text: str
     page: int | None = None
     section: str | None = None
+    level: int | None = None
 
 
 # Elements are joined by this to make the document's text, in which chunk offsets count.

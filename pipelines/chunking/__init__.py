@@ -6,6 +6,7 @@ from pipelines.chunking.base import Chunker
 from pipelines.chunking.fixed import FixedChunker
 from pipelines.chunking.recursive import RecursiveChunker
 from pipelines.chunking.semantic import SemanticChunker
+from pipelines.chunking.structure import StructureChunker
 from pipelines.document import ChunkingStrategy
 from pipelines.embedding.base import Embedder
 
@@ -14,6 +15,7 @@ CHUNKERS: Mapping[ChunkingStrategy, Callable[[Embedder], Chunker]] = {
     ChunkingStrategy.FIXED: FixedChunker,
     ChunkingStrategy.RECURSIVE: RecursiveChunker,
     ChunkingStrategy.SEMANTIC: SemanticChunker,
+    ChunkingStrategy.STRUCTURE: StructureChunker,
 }
 
 

@@ -30,15 +30,15 @@ def pack(measured: MeasuredText, pieces: Sequence[Piece], limits: Limits) -> Ite
     first = 0
     start = pieces[0].start if pieces else 0
     while first < len(pieces):
-        following = _end_of_passage(measured, pieces, first, start, limits)
+        following = end_of_passage(measured, pieces, first, start, limits)
         end = pieces[following - 1].end
         yield start, end
         if following < len(pieces):
-            start = _start_of_overlap(measured, pieces, following, start, limits)
+            start = start_of_overlap(measured, pieces, following, start, limits)
         first = following
 
 
-def _end_of_passage(measured: MeasuredText, pieces: Sequence[Piece], first: int, start: int, limits: Limits) -> int:
+def end_of_passage(measured: MeasuredText, pieces: Sequence[Piece], first: int, start: int, limits: Limits) -> int:
     """Return the index after the last piece of the passage that begins at `start` and brings pieces from `first` on."""
     following = first + 1
     while following < len(pieces) and fits(measured, start, pieces[following].end, limits):
@@ -54,7 +54,7 @@ def _end_of_passage(measured: MeasuredText, pieces: Sequence[Piece], first: int,
     return best
 
 
-def _start_of_overlap(
+def start_of_overlap(
     measured: MeasuredText, pieces: Sequence[Piece], following: int, previous_start: int, limits: Limits
 ) -> int:
     """Return where the passage that brings `pieces[following]` begins: whole pieces before it, or words of the last."""

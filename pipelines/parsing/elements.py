@@ -1,6 +1,6 @@
 """From unstructured's elements to ours: five kinds, clean text, page and section, tables with their cells."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from lxml import html
@@ -24,6 +24,7 @@ _DROPPED = frozenset({"Header", "Footer", "PageBreak", "PageNumber", "Image"})
 # Control characters and non-characters that stores and readers stumble over; tabs and line ends stay.
 _UNWANTED = dict.fromkeys([*set(range(32)) - {9, 10}, 0x7F, 0xFFFE, 0xFFFF])
 _SECTION_CHARACTERS = 200
+_PATH_SEPARATOR = " > "
 # Blanks without width, that str.strip leaves alone.
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad \n\t\u00a0"
 
@@ -44,7 +45,8 @@ def from_unstructured(parsed: Iterable[Parsed], *, page: int | None = None) -> I
             yield from table_elements(_rows(element.metadata.text_as_html), page=number)
             continue
         kind = _KINDS.get(element.category, ElementKind.TEXT)
-        yield Element(kind=kind, text=element.text, page=number)
+        level = element.metadata.category_depth if kind is ElementKind.TITLE else None
+        yield Element(kind=kind, text=element.text, page=number, level=level)
 
 
 def _rows(table_html: str) -> list[list[str]]:
@@ -56,7 +58,7 @@ def _rows(table_html: str) -> list[list[str]]:
 def finished(elements: Iterable[Element]) -> tuple[Element, ...]:
     """Clean the texts, drop what is blank, note the section. Raises EmptyDocument or DocumentTooLarge."""
     kept: list[Element] = []
-    section: str | None = None
+    titles: list[tuple[int, str]] = []
     characters = 0
     for element in elements:
         text = clean(element.text, element.kind)
@@ -68,10 +70,22 @@ def finished(elements: Iterable[Element]) -> tuple[Element, ...]:
                 "The document has more text than one document may have. Split it and post the parts."
             )
         if element.kind is ElementKind.TITLE:
-            section = text[:_SECTION_CHARACTERS]
-        kept.append(replace(element, text=text, section=element.section or section))
+            level = element.level or 0
+            titles = [*(above for above in titles if above[0] < level), (level, text)]
+        kept.append(replace(element, text=text, section=element.section or _path(titles), level=None))
     if not kept:
         raise EmptyDocument(
             "No text was found in the file. If it is a scan, recognise its text first and post the result."
         )
     return tuple(kept)
+
+
+def _path(titles: Sequence[tuple[int, str]]) -> str | None:
+    """Return the titles from the outermost to the nearest; what is too long loses the outermost first."""
+    path = ""
+    for _, title in reversed(titles):
+        longer = f"{title}{_PATH_SEPARATOR}{path}" if path else title[:_SECTION_CHARACTERS]
+        if len(longer) > _SECTION_CHARACTERS:
+            break
+        path = longer
+    return path or None

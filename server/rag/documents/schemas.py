@@ -71,7 +71,7 @@ ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_sho
 _FILE_SCHEMA: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
 FilePart = Annotated[Upload | str, PlainValidator(lambda value: value), WithJsonSchema(_FILE_SCHEMA)]
 Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata), WithJsonSchema(METADATA)]
-Strategy = Literal["recursive", "semantic", "fixed"]
+Strategy = Literal["recursive", "semantic", "fixed", "structure"]
 Status = Literal["queued", "processing", "indexed", "failed", "deleted"]
 
 

@@ -55,6 +55,30 @@ def test_table_keeps_its_cells() -> None:
     assert table == Element(kind=ElementKind.TABLE, text="Tag | By\nLO-1 | A & B", page=2)
 
 
+def test_section_is_the_path_of_titles() -> None:
+    """From the outermost to the nearest; a title of the same level or a higher one ends the section before."""
+
+    def heading(words: str, level: int | None) -> Element:
+        return Element(kind=ElementKind.TITLE, text=words, level=level)
+
+    given = [heading("Guide", 0), heading("Install", 1), text("a"), heading("Linux", 3), text("b"), heading("Use", 1)]
+    done = finished([*given, text("c"), heading("No level", None), text("d")])
+    assert [element.section for element in done if element.kind is ElementKind.TEXT] == [
+        "Guide > Install",
+        "Guide > Install > Linux",
+        "Guide > Use",
+        "No level",
+    ]
+    assert {element.level for element in done} == {None}
+
+
+def test_a_section_too_long_loses_its_outermost_titles() -> None:
+    """What stays is the nearest title, cut if it is too long by itself."""
+    long = [Element(kind=ElementKind.TITLE, text=letter * 150, level=level) for level, letter in enumerate("ab")]
+    assert finished([*long, text("x")])[-1].section == "b" * 150
+    assert finished([Element(kind=ElementKind.TITLE, text="c" * 500)])[-1].section == "c" * 200
+
+
 def test_section_is_the_nearest_title() -> None:
     """A title is its own section; blank elements vanish; a section that is known stays."""
     known = Element(kind=ElementKind.TABLE, text="a | b", section="Loans")
