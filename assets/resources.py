@@ -16,8 +16,8 @@ from assets.stage_tables import StageTables
 from core.clock import Clock, SystemClock
 from core.ids import JobId
 from core.settings import Settings
-from pipelines.embedding import open_embedder
 from pipelines.embedding.base import Embedder
+from pipelines.embedding.catalogue import EmbedderCatalogue
 from stores.documents import Documents
 from stores.letterbox import Job, Letterbox
 from stores.sql.engine import Database
@@ -50,10 +50,20 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         return Settings()
 
     @cached_property
-    def embedder(self) -> Embedder:
-        """The configured embedder, loaded once a run."""
+    def embedders(self) -> EmbedderCatalogue:
+        """Every embedder that a tenant's index may ask for, each loaded once a run."""
         settings = self.settings
-        return open_embedder(settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
+        return EmbedderCatalogue(
+            settings.embedder,
+            model_folder=settings.model_path,
+            threads=settings.embedder_threads,
+            endpoints=settings.embedding_endpoints,
+        )
+
+    @property
+    def embedder(self) -> Embedder:
+        """The configured embedder."""
+        return self.embedders.open(self.embedders.configured)
 
     @property
     def clock(self) -> Clock:
@@ -97,7 +107,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         """Yield stores, tools and writer of the batch lane."""
         from pipelines.assembly import open_ingestion
 
-        async with open_ingestion(self.settings, Lane.BATCH, self.clock, self.embedder) as ingestion:
+        async with open_ingestion(self.settings, Lane.BATCH, self.clock, self.embedders) as ingestion:
             yield ingestion
 
     def hold(self, jobs: Sequence[Job]) -> None:

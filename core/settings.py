@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The kernel's limit on a unix socket's path is 108 bytes with its final NUL.
 _SOCKET_PATH_BYTES = 107
@@ -16,6 +16,18 @@ _SOCKET_PATH_BYTES = 107
 _SHORTEST_LEASE_SECONDS = 2
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class EmbeddingEndpoint(BaseModel):
+    """An endpoint that speaks OpenAI's embeddings API."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    model: Annotated[str, Field(min_length=1)]
+    dimensions: Annotated[int, Field(ge=1, le=8192)]
+    max_tokens: Annotated[int, Field(ge=32)] = 512
+    api_key: SecretStr | None = None
 
 
 class Environment(StrEnum):
@@ -65,6 +77,24 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     embedder: str = Field("local", description="Which embedder makes vectors; `local` needs no network.")
     embedder_threads: int = Field(2, ge=1, le=64, description="CPU threads one embedding call may use.")
+    embedding_endpoints: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")], EmbeddingEndpoint] = Field(
+        {},
+        description='Embedders elsewhere, by name, as JSON: {"openai": {"base_url": "https://…/v1", "model": "…", '
+        '"dimensions": 1536, "api_key": "…"}}.',
+    )
+    index_retain_hours: float = Field(
+        24.0, gt=0, description="How long every version of an index can be asked again, by `as_of`."
+    )
+    promotion_tolerance: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="How much worse a new index may answer golden questions, in recall@10 and nDCG@10.",
+    )
+    egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Inner addresses that may be fetched from all the same, e.g. 127.0.0.1:8080,10.1.0.0/16.",
+    )
     max_upload_bytes: int = Field(
         50 * 1024 * 1024,
         ge=1024,
@@ -96,6 +126,11 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
+
+    @field_validator("egress_allow", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("job_lease_seconds")
     @classmethod

@@ -8,15 +8,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.clock import Clock
-from pipelines.chunking import chunkers_for
-from pipelines.embedding import open_embedder
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.cache import SqliteVectorCache
+from pipelines.embedding.catalogue import EmbedderCatalogue
+from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.parsing.jail import JailedParser
 from stores.blobs import BlobStore
 from stores.documents import Documents
+from stores.generations import Generations
 from stores.lance import LanceStore
 from stores.leases import Leases
 from stores.letterbox import Letterbox
@@ -38,28 +39,39 @@ class Ingestion:
     blobs: BlobStore
     lance: LanceStore
     leases: Leases
+    indexes: Indexes
     embedder: Embedder
+    """The one that is configured; a tenant's generation may have another."""
     tools: IngestTools
     writer: IndexWriter
     job_lease: timedelta
 
 
+def catalogue_of(settings: "Settings") -> EmbedderCatalogue:
+    """Return the embedders of these settings, none of them opened yet."""
+    return EmbedderCatalogue(
+        settings.embedder,
+        model_folder=settings.model_path,
+        threads=settings.embedder_threads,
+        endpoints=settings.embedding_endpoints,
+    )
+
+
 @asynccontextmanager
 async def open_ingestion(
-    settings: "Settings", lane: Lane, clock: Clock, embedder: Embedder | None = None
+    settings: "Settings", lane: Lane, clock: Clock, embedders: EmbedderCatalogue | None = None
 ) -> AsyncIterator[Ingestion]:
     """Open the stores and the model, start no work, and close everything at the end of the block.
 
-    `embedder` is one that the caller has loaded already.
+    `embedders` are those that the caller has loaded already.
     """
     job_lease = timedelta(seconds=settings.job_lease_seconds)
-    if embedder is None:
-        embedder = await asyncio.to_thread(
-            open_embedder, settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads
-        )
+    embedders = embedders or catalogue_of(settings)
+    embedder = await asyncio.to_thread(embedders.open, embedders.configured)
     database = Database(settings.sql_url)
     letterbox = Letterbox(database, clock, lease=job_lease, sweep_after=timedelta(seconds=settings.sweep_after_seconds))
     documents = Documents(database, clock)
+    indexes = Indexes(generations=Generations(database, clock), embedders=embedders)
     blobs = BlobStore(settings.blob_path.as_uri())
     lance = LanceStore(settings.lance_path)
     leases = Leases(database, clock, job_lease)
@@ -68,8 +80,7 @@ async def open_ingestion(
         documents=documents,
         blobs=blobs,
         parser=parser,
-        chunkers=chunkers_for(embedder),
-        embedder=embedder,
+        indexes=indexes,
         vectors=SqliteVectorCache(settings.home / "vectors.sqlite3"),
         max_attempts=settings.job_max_attempts,
     )
@@ -80,9 +91,10 @@ async def open_ingestion(
         outbox=Outbox(clock),
         leases=leases,
         lance=lance,
-        embedder=embedder,
+        indexes=indexes,
         lane=lane,
         max_attempts=settings.job_max_attempts,
+        retain=timedelta(hours=settings.index_retain_hours),
     )
     try:
         yield Ingestion(
@@ -92,6 +104,7 @@ async def open_ingestion(
             blobs=blobs,
             lance=lance,
             leases=leases,
+            indexes=indexes,
             embedder=embedder,
             tools=tools,
             writer=writer,

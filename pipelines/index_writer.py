@@ -4,22 +4,23 @@ Between the two the index may be ahead of SQL, never behind: a crash there is me
 next, because ids derive from content and the same commit applied twice is one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from core.errors import CodexError, IngestFailed, InternalFailure, LeaseLost
+from core.errors import CodexError, IndexingFailed, IngestFailed, InternalFailure, LeaseLost
 from core.events import EventType
-from core.ids import TenantId, new_id
+from core.ids import DocumentId, GenerationId, TenantId, new_id
 from core.log import get_logger
-from pipelines.embedding.base import Embedder
+from pipelines.index.indexes import Indexes
 from pipelines.index.maintenance import is_untidy, tidy
 from pipelines.index.rows import rows_of
 from pipelines.ingest import Work, progress_of
 from stores.documents import Documents
-from stores.lance import ChunkTable, LanceStore
+from stores.generations import Generation, Holding
+from stores.lance import LanceStore
 from stores.lance.schema import table_name
 from stores.leases import Lease, Leases
 from stores.letterbox import Job, Letterbox
@@ -30,10 +31,7 @@ from stores.sql.models import JobKind, JobStatus, Lane
 log = get_logger()
 
 # A Lance commit takes tens of milliseconds; a lease with less than this left is not worth starting on.
-_WRITE_TIME = timedelta(seconds=1)
-
-# Queries that are under way read the version they began with; the nightly maintenance prunes further back.
-_KEPT_VERSIONS = timedelta(days=1)
+WRITE_TIME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +60,19 @@ class IndexWriter:
     outbox: Outbox
     leases: Leases
     lance: LanceStore
-    embedder: Embedder
+    indexes: Indexes
     lane: Lane
     max_attempts: int
+    retain: timedelta = timedelta(days=1)
+    """How long every version of a table can be read."""
 
     async def commit(self, works: Sequence[Work]) -> Outcome:
         """Write every work's result, good or bad, and close its job or put it back."""
         total = Outcome()
-        writable = [work for work in works if work.alive or (work.job.kind is JobKind.DELETE and not work.failure)]
-        for tenant_id, batch in _by_tenant(writable):
-            total += await self._write_or_fail(tenant_id, batch)
+        for generation, batch in _by_generation(works):
+            total += await self._or_fail(batch, self._write(generation, batch))
+        for tenant_id, batch in _deletions(works):
+            total += await self._or_fail(batch, self._erase(tenant_id, batch))
         for work in works:
             if work.failure is not None:
                 total += await self._fail(work.job, work.failure)
@@ -80,40 +81,71 @@ class IndexWriter:
         return total
 
     async def tidy(self, tenant_id: TenantId) -> bool:
-        """Fold a long index tail in, under the table's lease; whether there was one."""
-        table = await self.lance.find_table(tenant_id, self.embedder.space, self.embedder.dimensions)
-        if table is None or not await is_untidy(table):
-            return False
-        async with self._lease(tenant_id):
-            return await tidy(table, retain=_KEPT_VERSIONS)
+        """Fold the long index tails of a tenant's tables in, under their leases; whether there was one."""
+        found = False
+        for generation in await self.indexes.generations.of(tenant_id):
+            table = await self.lance.find_table(tenant_id, generation.table_space, generation.dimensions)
+            if table is not None and await is_untidy(table):
+                async with self.lease(generation):
+                    found |= await tidy(table, retain=self.retain)
+        return found
 
-    def _lease(self, tenant_id: TenantId) -> AbstractAsyncContextManager[Lease]:
-        return self.leases.hold(f"lance:{table_name(tenant_id, self.embedder.space)}", new_id())
+    def lease(self, generation: Generation) -> AbstractAsyncContextManager[Lease]:
+        """Hold the generation's table: one writer at a time."""
+        return self.leases.hold(f"lance:{table_name(generation.tenant_id, generation.table_space)}", new_id())
 
-    async def _write_or_fail(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
+    async def _or_fail(self, batch: Sequence[Work], writing: Awaitable[Outcome]) -> Outcome:
         try:
-            return await self._write(tenant_id, batch)
+            return await writing
         except IngestFailed as failure:
             reason: IngestFailed = failure
         except Exception:
-            log.exception("index.write_failed", tenant=tenant_id)
+            log.exception("index.write_failed", tenant=batch[0].job.tenant_id)
             reason = InternalFailure("Something went wrong on our side while writing the index; it is tried again.")
         total = Outcome()
         for work in batch:
             total += await self._fail(work.job, reason)
         return total
 
-    async def _write(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
-        async with self._lease(tenant_id) as lease:
-            table = await self.lance.open_table(tenant_id, self.embedder.space, self.embedder.dimensions)
-            ours = {job.id for job in await self.letterbox.renew([work.job for work in batch], {})}
-            kept = [work for work in batch if work.job.id in ours]
-            self.leases.confirm(lease, _WRITE_TIME)
-            await _write_table(table, kept)
+    async def _still_ours(self, batch: Sequence[Work], lease: Lease) -> list[Work]:
+        ours = {job.id for job in await self.letterbox.renew([work.job for work in batch], {})}
+        self.leases.confirm(lease, WRITE_TIME)
+        return [work for work in batch if work.job.id in ours]
+
+    async def _write(self, generation: Generation, batch: Sequence[Work]) -> Outcome:
+        async with self.lease(generation) as lease:
+            # Asked under the lease: whoever retires the generation takes it to drop the table, after saying so.
+            if not await self.indexes.generations.is_usable(generation.id):
+                raise IndexingFailed("The index was replaced meanwhile; the document goes to the new one.")
+            table = await self.lance.open_table(generation.tenant_id, generation.table_space, generation.dimensions)
+            kept = await self._still_ours(batch, lease)
+            if kept:
+                await table.commit(rows_of(kept), retire={work.job.document_id: work.job.revision for work in kept})
+        outcome, held = Outcome(lost=len(batch) - len(kept)), []
+        async with self.database.transaction() as session:
+            for work in kept:
+                closed = await self._close_written(session, work)
+                outcome += closed
+                if closed.indexed:
+                    held.append(_holding(work))
+            await self.indexes.generations.hold(session, generation.id, held)
+        return outcome
+
+    async def _erase(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
+        """Delete documents from every table of their tenant, so that the old index cannot bring them back either."""
+        kept = list(batch)
+        await self.indexes.of(tenant_id)
+        for generation in await self.indexes.generations.of(tenant_id):
+            async with self.lease(generation) as lease:
+                table = await self.lance.find_table(tenant_id, generation.table_space, generation.dimensions)
+                kept = await self._still_ours(kept, lease)
+                if table is not None:
+                    await table.delete_documents([work.job.document_id for work in kept])
         outcome = Outcome(lost=len(batch) - len(kept))
         async with self.database.transaction() as session:
             for work in kept:
                 outcome += await self._close_written(session, work)
+            await self.indexes.generations.let_go(session, [work.job.document_id for work in kept])
         return outcome
 
     async def _close_written(self, session: Session, work: Work) -> Outcome:
@@ -168,21 +200,27 @@ class IndexWriter:
         await self.letterbox.close(session, job, status, lane=self.lane, progress=progress, failure=failure)
 
 
-async def _write_table(table: ChunkTable, works: Sequence[Work]) -> None:
-    added = [work for work in works if work.job.kind is JobKind.INGEST]
-    deleted = [work.job.document_id for work in works if work.job.kind is JobKind.DELETE]
-    if added:
-        await table.commit(rows_of(added), retire={work.job.document_id: work.job.revision for work in added})
-    if deleted:
-        await table.delete_documents(deleted)
+def _holding(work: Work) -> Holding:
+    return Holding(
+        document_id=DocumentId(work.job.document_id), revision=work.job.revision, chunk_count=len(work.passages)
+    )
 
 
 def _subject(job: Job) -> dict[str, Any]:
     return {"document_id": job.document_id, "revision": job.revision, "job_id": job.id}
 
 
-def _by_tenant(works: Iterable[Work]) -> list[tuple[TenantId, list[Work]]]:
+def _by_generation(works: Iterable[Work]) -> list[tuple[Generation, list[Work]]]:
+    groups: dict[GenerationId, tuple[Generation, list[Work]]] = {}
+    for work in works:
+        if work.alive and work.generation is not None:
+            groups.setdefault(work.generation.id, (work.generation, []))[1].append(work)
+    return list(groups.values())
+
+
+def _deletions(works: Iterable[Work]) -> list[tuple[TenantId, list[Work]]]:
     groups: dict[TenantId, list[Work]] = {}
     for work in works:
-        groups.setdefault(work.job.tenant_id, []).append(work)
+        if work.job.kind is JobKind.DELETE and work.failure is None:
+            groups.setdefault(work.job.tenant_id, []).append(work)
     return list(groups.items())

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import AttemptsExhausted, CodexError, IngestFailed, InternalFailure
-from core.ids import TenantId
+from core.ids import GenerationId, TenantId
 from core.log import get_logger
-from pipelines.chunking.base import Chunker
 from pipelines.document import (
     ChunkingConfig,
     ChunkingStrategy,
@@ -20,11 +19,13 @@ from pipelines.document import (
     Passage,
     SourceFile,
 )
-from pipelines.embedding.base import Embedder, Vectors
+from pipelines.embedding.base import Vectors
 from pipelines.embedding.cache import VectorCache, embed_reusing
+from pipelines.index.indexes import Indexes, chunking_of
 from pipelines.parsing.base import Parser
 from stores.blobs import BlobStore
 from stores.documents import Documents, StoredRevision
+from stores.generations import Generation
 from stores.letterbox import Job
 from stores.sql.models import JobKind
 
@@ -33,10 +34,14 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A job and how far it has come. `vectors` has one row per passage."""
+    """A job and how far it has come. `vectors` has one row per passage.
+
+    `generation` is the index it goes to from beginning to end, wherever the pointer moves meanwhile.
+    """
 
     job: Job
     document: Document | None = None
+    generation: Generation | None = None
     file: SourceFile | None = None
     elements: tuple[Element, ...] = ()
     passages: tuple[Passage, ...] = ()
@@ -46,7 +51,7 @@ class Work:
     @property
     def alive(self) -> bool:
         """Whether there is still something to do for it: neither failed nor about a deleted document."""
-        return self.failure is None and self.document is not None
+        return self.failure is None and self.document is not None and self.generation is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +61,14 @@ class IngestTools:
     documents: Documents
     blobs: BlobStore
     parser: Parser
-    chunkers: dict[ChunkingStrategy, Chunker]
-    embedder: Embedder
+    indexes: Indexes
     vectors: VectorCache
     max_attempts: int
 
 
-def _document(stored: StoredRevision) -> Document:
-    chunking = ChunkingConfig(
+def document_of(stored: StoredRevision, generation: Generation) -> Document:
+    """Return a revision as `generation` is to index it."""
+    own = ChunkingConfig(
         strategy=ChunkingStrategy(stored.chunking["strategy"]),
         chunk_tokens=stored.chunking["chunk_tokens"],
         overlap_tokens=stored.chunking["overlap_tokens"],
@@ -76,7 +81,7 @@ def _document(stored: StoredRevision) -> Document:
         source_type=stored.source_type,
         collection=stored.collection,
         metadata=stored.metadata,
-        chunking=chunking,
+        chunking=chunking_of(generation, own),
     )
 
 
@@ -84,20 +89,22 @@ async def fetch(tools: IngestTools, jobs: Sequence[Job]) -> list[Work]:
     """Look up what each job is about and bring its bytes. Works of deleted documents have no document."""
     stored = await tools.documents.revisions(jobs)
     await tools.documents.started(jobs)
+    generations = {tenant_id: await tools.indexes.of(tenant_id) for tenant_id in {job.tenant_id for job in jobs}}
 
     async def bring(job: Job) -> Work:
         found = stored.get((job.document_id, job.revision))
         if found is None:
             return Work(job=job)
-        document = _document(found)
+        generation = generations[job.tenant_id]
+        work = Work(job=job, document=document_of(found, generation), generation=generation)
         if job.attempt > tools.max_attempts:
-            return Work(job=job, document=document, failure=_exhausted(job))
+            return replace(work, failure=_exhausted(job))
         try:
             content = await tools.blobs.get(found.tenant_id, found.blob_key)
         except OSError as error:
             log.error("blob.unreadable", job=job.id, error=repr(error))
-            return Work(job=job, document=document, failure=_internal())
-        return Work(job=job, document=document, file=SourceFile(name=found.source, content=content))
+            return replace(work, failure=_internal())
+        return replace(work, file=SourceFile(name=found.source, content=content))
 
     return list(await asyncio.gather(*map(bring, jobs)))
 
@@ -117,13 +124,15 @@ async def chunk(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     """Cut elements into passages, each document by its own configuration."""
 
     def cut(work: Work) -> Work:
-        if not work.alive or work.document is None:
+        if not work.alive or work.document is None or work.generation is None:
             return work
-        config = work.document.chunking
-        return _guarded(
-            work,
-            lambda: replace(work, passages=tuple(tools.chunkers[config.strategy].split(work.elements, config))),
-        )
+        config, generation = work.document.chunking, work.generation
+
+        def split() -> Work:
+            chunker = tools.indexes.chunker(generation, config.strategy)
+            return replace(work, passages=tuple(chunker.split(work.elements, config)))
+
+        return _guarded(work, split)
 
     return await asyncio.to_thread(lambda: [cut(work) for work in works])
 
@@ -135,12 +144,12 @@ async def embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
 
 def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     embedded = list(works)
-    for indexes in _by_tenant(works):
+    for generation, indexes in _by_generation(works):
         texts = [passage.text for index in indexes for passage in works[index].passages]
         documents = [works[index].job.document_id for index in indexes for _ in works[index].passages]
-        tenant_id = works[indexes[0]].job.tenant_id
         try:
-            vectors = embed_reusing(tools.embedder, tools.vectors, tenant_id, texts, documents)
+            embedder = tools.indexes.embedder(generation)
+            vectors = embed_reusing(embedder, tools.vectors, generation.tenant_id, texts, documents)
         except IngestFailed as failure:
             for index in indexes:
                 embedded[index] = replace(works[index], failure=failure)
@@ -179,6 +188,14 @@ def _by_tenant(works: Sequence[Work]) -> list[list[int]]:
     for index, work in enumerate(works):
         if work.alive:
             groups.setdefault(work.job.tenant_id, []).append(index)
+    return list(groups.values())
+
+
+def _by_generation(works: Sequence[Work]) -> list[tuple[Generation, list[int]]]:
+    groups: dict[GenerationId, tuple[Generation, list[int]]] = {}
+    for index, work in enumerate(works):
+        if work.alive and work.generation is not None:
+            groups.setdefault(work.generation.id, (work.generation, []))[1].append(index)
     return list(groups.values())
 
 

@@ -17,7 +17,7 @@ from core import log
 from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
-from pipelines.embedding import open_embedder
+from pipelines.embedding.catalogue import EmbedderCatalogue
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -36,14 +36,15 @@ from server.rag.documents.chunks import StoredChunks
 from server.rag.documents.service import DocumentService
 from server.rag.queries.service import Answering
 from server.rag.query_embedder import QueryEmbedder
+from server.rag.query_index import QueryEmbedders, QueryIndexes
 from server.ratelimit.limiter import RateLimiter, customer_of
 from server.ratelimit.throttle import Throttle
 from server.telemetry.embedder import TimedEmbedder
 from server.telemetry.service import Telemetry
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
-from stores.documents import Documents
 from stores.gcra import Gcra, Limit, LocalGcra, SoftCounter, microseconds
+from stores.generations import Generations
 from stores.idempotency import IdempotencyRecords
 from stores.lance import LanceStore
 from stores.letterbox import Letterbox
@@ -99,12 +100,17 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     redis = connect(settings.redis_connection)
     limits = connect_impatiently(settings.redis_connection, timeout_seconds=_LIMITS_TIMEOUT_SECONDS)
     lance = LanceStore(settings.lance_path)
-    embedder = QueryEmbedder(
-        lambda: TimedEmbedder(
-            open_embedder(settings.embedder, model_folder=settings.model_path, threads=settings.embedder_threads)
+    embedders = QueryEmbedders(
+        EmbedderCatalogue(
+            settings.embedder,
+            model_folder=settings.model_path,
+            threads=settings.embedder_threads,
+            endpoints=settings.embedding_endpoints,
+            around=TimedEmbedder,
         )
     )
-    embedder.start()
+    embedders.configured.start()
+    indexes = QueryIndexes(lance=lance, embedders=embedders, generations=Generations(database, clock))
     envelope = open_envelope(settings)
     cursors = Cursors(partial(envelope.mac, purpose="cursor"))
     audit = AuditLog(clock)
@@ -164,9 +170,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 ),
                 audit=AuditTrail(database, cursors),
                 documents=documents,
-                chunks=StoredChunks(lance=lance, embedder=embedder),
-                answering=Answering(lance=lance, embedder=embedder, documents=Documents(database, clock)),
-                health=HealthService(_checks(settings, database, redis, embedder, http)),
+                chunks=StoredChunks(indexes=indexes),
+                answering=Answering(indexes=indexes),
+                health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
                 telemetry=Telemetry(database),
             )
         finally:

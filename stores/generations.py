@@ -5,11 +5,12 @@ Spanning tenants is deliberate here, as in documents.py: a builder serves all of
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Select, delete, func, insert, literal, select
+from sqlalchemy import Select, bindparam, delete, func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +26,7 @@ from stores.sql.models import (
     IndexMoveRow,
     IndexPointerRow,
 )
+from stores.sql.types import UtcDateTime
 
 # Who made the generation that a tenant has from its first document on.
 _PLATFORM = "platform"
@@ -66,6 +68,21 @@ class Generation:
             table_space=row.table_space,
             chunking=row.chunking,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a table has of a document. Without a revision it has nothing, and the error says why.
+
+    `source_indexed_at` is the document's `indexed_at` when its revision was read; None takes it as it is now.
+    """
+
+    document_id: DocumentId
+    revision: int | None
+    chunk_count: int
+    source_indexed_at: datetime | None = None
+    error_code: str | None = None
+    error_message: str | None = None
 
 
 class Generations:
@@ -186,28 +203,34 @@ class Generations:
         async with self._database.reading() as session:
             return {DocumentId(found): revision for found, revision in await session.execute(query)}
 
-    async def holds(
-        self,
-        session: AsyncSession,
-        generation_id: GenerationId,
-        document_id: DocumentId,
-        *,
-        revision: int,
-        chunk_count: int,
-        indexed_at: datetime,
-    ) -> None:
-        """Note in `session`'s transaction what the generation's table has of a document; never less than before."""
-        row = await session.get(GenerationDocumentRow, (generation_id, document_id), with_for_update=True)
-        if row is None:
-            row = GenerationDocumentRow(generation_id=generation_id, document_id=document_id)
-            session.add(row)
-        elif (row.indexed_revision or 0) > revision:
+    async def hold(self, session: AsyncSession, generation_id: GenerationId, held: Sequence[Holding]) -> None:
+        """Note in `session`'s transaction what the generation's table has of documents; never less than before."""
+        if not held:
             return
-        row.indexed_revision, row.chunk_count, row.source_indexed_at = revision, chunk_count, indexed_at
-        row.error_code = row.error_message = None
-        await session.flush()
+        insert_or = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        stored = GenerationDocumentRow.__table__.columns
+        own = select(func.coalesce(DocumentRow.indexed_at, DocumentRow.updated_at)).where(
+            DocumentRow.id == bindparam("document_id")
+        )
+        adding = insert_or(GenerationDocumentRow).values(
+            generation_id=generation_id,
+            document_id=bindparam("document_id"),
+            indexed_revision=bindparam("revision"),
+            chunk_count=bindparam("chunk_count"),
+            source_indexed_at=func.coalesce(bindparam("source_indexed_at", type_=UtcDateTime), own.scalar_subquery()),
+            error_code=bindparam("error_code"),
+            error_message=bindparam("error_message"),
+        )
+        replaced = [column.name for column in stored if not column.primary_key]
+        adding = adding.on_conflict_do_update(
+            index_elements=["generation_id", "document_id"],
+            set_={name: adding.excluded[name] for name in replaced},
+            where=func.coalesce(GenerationDocumentRow.indexed_revision, 0)
+            <= func.coalesce(adding.excluded.indexed_revision, 0),
+        )
+        await (await session.connection()).execute(adding, [asdict(holding) for holding in held])
 
-    async def lets_go(
+    async def let_go(
         self, session: AsyncSession, document_ids: Sequence[DocumentId], *, generation_id: GenerationId | None = None
     ) -> None:
         """Note that a generation, or every one of them, has nothing of these documents any more."""
@@ -216,12 +239,10 @@ class Generations:
             gone = gone.where(GenerationDocumentRow.generation_id == generation_id)
         await session.execute(gone.execution_options(synchronize_session=False))
 
-    async def is_usable(self, session: AsyncSession, generation_id: GenerationId) -> bool:
-        """Whether the generation has a table still; it keeps it until the transaction ends."""
-        state = await session.scalar(
-            select(GenerationRow.state).where(GenerationRow.id == generation_id).with_for_update(read=True)
-        )
-        return state is not None and state != GenerationState.RETIRED
+    async def is_usable(self, generation_id: GenerationId) -> bool:
+        """Whether the generation has a table still."""
+        found = await self.find(generation_id)
+        return found is not None and found.state is not GenerationState.RETIRED
 
 
 def _active(tenant_id: TenantId) -> Select[GenerationRow]:

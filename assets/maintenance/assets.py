@@ -12,7 +12,7 @@ from pydantic import Field
 from assets.rag.assets import OWNERS
 from assets.resources import PlatformResource
 from assets.stage_tables import remove_tables_before
-from core.ids import TenantId, new_id
+from core.ids import TenantId
 from core.log import get_logger
 from stores.retention import purge_expired
 
@@ -38,7 +38,7 @@ def index_maintenance(config: MaintenanceConfig, platform: PlatformResource) -> 
     removed_tables = remove_tables_before(platform.stage_folder, platform.clock.now() - retain)
     metadata = {**_metadata(reports), "stage_tables_removed": removed_tables, "tenants_failed": len(failed)}
     if failed:
-        raise dg.Failure(f"{len(failed)} of {len(failed) + len(reports)} tables were left as they are.", metadata)
+        raise dg.Failure(f"The tables of {len(failed)} tenants were left as they are.", metadata)
     return dg.MaterializeResult(metadata=metadata)
 
 
@@ -55,39 +55,39 @@ async def _purge(platform: PlatformResource) -> Mapping[str, int]:
 
 async def maintain_all(
     platform: PlatformResource, retain: timedelta
-) -> tuple[dict[TenantId, "MaintenanceReport"], list[TenantId]]:
-    """Maintain every tenant's table; return what was done, and the tenants for which it failed."""
-    reports: dict[TenantId, MaintenanceReport] = {}
+) -> tuple[dict[str, "MaintenanceReport"], list[TenantId]]:
+    """Maintain every tenant's tables; return what was done by table, and the tenants for which it failed."""
+    reports: dict[str, MaintenanceReport] = {}
     failed: list[TenantId] = []
     async with platform.ingestion() as ingestion:
         for tenant_id in await ingestion.documents.tenants():
             try:
-                report = await _maintain(ingestion, tenant_id, retain)
+                reports |= await _maintain(ingestion, tenant_id, retain)
             except Exception:  # the others' tables are no worse for it
                 log.exception("maintenance.failed", tenant=tenant_id)
                 failed.append(tenant_id)
-                continue
-            if report is not None:
-                reports[tenant_id] = report
     return reports, failed
 
 
-async def _maintain(ingestion: "Ingestion", tenant_id: TenantId, retain: timedelta) -> "MaintenanceReport | None":
+async def _maintain(ingestion: "Ingestion", tenant_id: TenantId, retain: timedelta) -> dict[str, "MaintenanceReport"]:
     from pipelines.index.maintenance import maintain
 
-    embedder = ingestion.embedder
-    table = await ingestion.lance.find_table(tenant_id, embedder.space, embedder.dimensions)
-    if table is None:  # nothing was ever indexed for this tenant
-        return None
-    async with ingestion.leases.hold(f"lance:{table.name}", new_id()):
-        return await maintain(table, partial(ingestion.documents.living, tenant_id), retain=retain)
+    reports: dict[str, MaintenanceReport] = {}
+    await ingestion.indexes.of(tenant_id)
+    for generation in await ingestion.indexes.generations.of(tenant_id):
+        table = await ingestion.lance.find_table(tenant_id, generation.table_space, generation.dimensions)
+        if table is not None:  # nothing was ever indexed into it otherwise
+            async with ingestion.writer.lease(generation):
+                current = partial(ingestion.indexes.generations.current, generation)
+                reports[table.name] = await maintain(table, current, retain=retain)
+    return reports
 
 
-def _metadata(reports: Mapping[TenantId, "MaintenanceReport"]) -> dict[str, Any]:
+def _metadata(reports: Mapping[str, "MaintenanceReport"]) -> dict[str, Any]:
     records = [
         dg.TableRecord(
             {
-                "tenant": tenant_id,
+                "table": name,
                 "rows": report.after.rows,
                 "unindexed_before": report.before.unindexed_rows,
                 "unindexed_after": report.after.unindexed_rows,
@@ -99,20 +99,20 @@ def _metadata(reports: Mapping[TenantId, "MaintenanceReport"]) -> dict[str, Any]
                 "new_indexes": ", ".join(report.new_indexes),
             }
         )
-        for tenant_id, report in reports.items()
+        for name, report in reports.items()
     ]
     return {
         "tables": len(records),
         "rows": sum(report.after.rows for report in reports.values()),
         "chunks_removed": sum(report.removed_chunks for report in reports.values()),
         "unindexed_rows": sum(report.after.unindexed_rows for report in reports.values()),
-        "by_tenant": dg.MetadataValue.table(records, _SCHEMA),
+        "by_table": dg.MetadataValue.table(records, _SCHEMA),
     }
 
 
 _SCHEMA = dg.TableSchema(
     columns=[
-        dg.TableColumn("tenant", "string"),
+        dg.TableColumn("table", "string"),
         dg.TableColumn("rows", "int"),
         dg.TableColumn("unindexed_before", "int"),
         dg.TableColumn("unindexed_after", "int"),

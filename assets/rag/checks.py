@@ -15,7 +15,7 @@ from assets.rag.assets import chunks, documents, embeddings, search_index
 from assets.rag.expectations import chunks_suite, coverage_suite, documents_suite, validate, vectors_suite
 from assets.rag.index_state import index_coverage, longest_tail
 from assets.rag.partitions import BUCKET_PARTITIONS
-from assets.rag.tables import exploded, vector_norms
+from assets.rag.tables import exploded, generations_in, vector_norms
 from assets.resources import PlatformResource
 
 Check = Callable[..., dg.AssetCheckResult]
@@ -41,14 +41,15 @@ def documents_are_identified(documents: pl.DataFrame) -> dg.AssetCheckResult:
 @_check(chunks, additional_ins={"documents": dg.AssetIn("documents")})
 def chunks_are_sound(platform: PlatformResource, chunks: pl.DataFrame, documents: pl.DataFrame) -> dg.AssetCheckResult:
     """Every chunk has its document and its own place, is not blank, and fits the embedder."""
-    suite = chunks_suite(documents["document_id"].to_list(), platform.embedder.max_tokens)
+    windows = [platform.embedders.open(found.embedder).max_tokens for found in generations_in(chunks)]
+    suite = chunks_suite(documents["document_id"].to_list(), max(windows, default=0))
     return validate(exploded(chunks, "passages"), suite)
 
 
 @_check(embeddings)
-def vectors_have_length_one(platform: PlatformResource, embeddings: pl.DataFrame) -> dg.AssetCheckResult:
-    """No vector is missing or zero; each has the embedder's dimensions and length one."""
-    return validate(vector_norms(embeddings), vectors_suite(platform.embedder.dimensions))
+def vectors_have_length_one(embeddings: pl.DataFrame) -> dg.AssetCheckResult:
+    """No vector is missing or zero; each has the dimensions of its index and length one."""
+    return validate(vector_norms(embeddings), vectors_suite({found.dimensions for found in generations_in(embeddings)}))
 
 
 @_check(embeddings)

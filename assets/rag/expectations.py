@@ -1,7 +1,7 @@
 """What must be true of each stage's table, as Great Expectations suites. Imported lazily: the library takes seconds."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import dagster as dg
@@ -45,8 +45,8 @@ def chunks_suite(document_ids: Sequence[str], max_tokens: int) -> Suite:
     return suite
 
 
-def vectors_suite(dimensions: int) -> Suite:
-    """Vectors are of the space's length, not zero, and of length one."""
+def vectors_suite(dimensions: Collection[int]) -> Suite:
+    """Vectors have the dimensions of one of the run's spaces, are not zero, and of length one."""
 
     def suite(expect: Any) -> list[Any]:
         return [
@@ -54,7 +54,7 @@ def vectors_suite(dimensions: int) -> Suite:
             expect.ExpectColumnValuesToBeBetween(
                 column="norm", min_value=1 - _NORM_TOLERANCE, max_value=1 + _NORM_TOLERANCE
             ),
-            expect.ExpectColumnValuesToBeInSet(column="dimensions", value_set=[dimensions]),
+            expect.ExpectColumnValuesToBeInSet(column="dimensions", value_set=sorted(dimensions)),
         ]
 
     return suite

@@ -6,6 +6,7 @@ import polars as pl
 
 from assets.resources import PlatformResource
 from core.ids import DocumentId, TenantId
+from stores.generations import Generation
 
 if TYPE_CHECKING:
     # Loads LanceDB: a code server that only lists assets must not pay for it.
@@ -32,10 +33,12 @@ async def _coverage(ingestion: "Ingestion", tenant_id: TenantId, part: pl.DataFr
         for document_id, revision, count in part.select("document_id", "revision", "chunks").iter_rows()
     }
     held: dict[DocumentId, dict[int, int]] = {}
-    table = await _table(ingestion, tenant_id)
+    generation = await ingestion.indexes.of(tenant_id)
+    table = await _table(ingestion, generation)
     for stored in [] if table is None else await table.stored_documents():
         held.setdefault(stored.document_id, {})[stored.revision] = stored.chunks
-    answering = await ingestion.documents.visible(tenant_id, [document_id for document_id, _ in planned])
+    visible = ingestion.indexes.generations.visible
+    answering = await visible(tenant_id, generation, [document_id for document_id, _ in planned])
     return [
         (document_id, count, sum(held.get(document_id, {}).values()))
         for (document_id, revision), count in planned.items()
@@ -49,11 +52,12 @@ async def longest_tail(platform: PlatformResource, table: pl.DataFrame) -> tuple
     from pipelines.index.maintenance import most_unindexed_rows
 
     async with platform.ingestion() as ingestion:
-        tables = [await _table(ingestion, TenantId(tenant_id)) for tenant_id in table["tenant_id"].unique()]
+        tenants = [TenantId(tenant_id) for tenant_id in table["tenant_id"].unique()]
+        tables = [await _table(ingestion, await ingestion.indexes.of(tenant_id)) for tenant_id in tenants]
         tails = [await found.tail() for found in tables if found is not None]
     bounded = [(tail.unindexed_rows, most_unindexed_rows(tail.table_rows)) for tail in tails]
     return max(bounded, key=lambda rows: rows[0] - rows[1], default=(0, most_unindexed_rows(0)))
 
 
-async def _table(ingestion: "Ingestion", tenant_id: TenantId) -> "ChunkTable | None":
-    return await ingestion.lance.find_table(tenant_id, ingestion.embedder.space, ingestion.embedder.dimensions)
+async def _table(ingestion: "Ingestion", generation: Generation) -> "ChunkTable | None":
+    return await ingestion.lance.find_table(generation.tenant_id, generation.table_space, generation.dimensions)

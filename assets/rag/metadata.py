@@ -66,8 +66,7 @@ def of_embeddings(table: pl.DataFrame, embedding: Embedding) -> Metadata:
         "vectors": vectors,
         "vectors_computed": embedding.computed,
         "vectors_reused": vectors - embedding.computed,
-        "embedding_space": embedding.space,
-        "dimensions": embedding.dimensions,
+        "embedding_spaces": embedding.spaces,
         "plot": histogram(per_document.to_list(), title="Vectors per document", of="vectors"),
     }
 

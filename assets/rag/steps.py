@@ -22,6 +22,7 @@ from assets.rag.tables import (
 from assets.resources import PlatformResource
 from core.log import may_fail
 from pipelines.batch_intake import take_jobs
+from pipelines.embedding.base import Embedder
 from pipelines.ingest import Work, chunk, embed, fetch, forget, parse
 from stores.letterbox import Job
 from stores.sql.models import JobKind, Lane
@@ -109,15 +110,28 @@ class Embedding:
 
     def __init__(self, *, reuse: bool) -> None:
         self._reuse = reuse
-        self.space, self.dimensions, self.computed = "", 0, 0
+        self._counting: list[CountingEmbedder] = []
+        self._spaces: dict[str, int] = {}
+
+    @property
+    def spaces(self) -> str:
+        """The spaces that vectors were made for, with their dimensions."""
+        return ", ".join(f"{space} ({dimensions})" for space, dimensions in sorted(self._spaces.items()))
+
+    @property
+    def computed(self) -> int:
+        return sum(counting.texts for counting in self._counting)
+
+    def _counted(self, embedder: Embedder) -> CountingEmbedder:
+        self._counting.append(CountingEmbedder(embedder))
+        self._spaces[embedder.space] = embedder.dimensions
+        return self._counting[-1]
 
     async def step(self, ingestion: "Ingestion", table: pl.DataFrame) -> pl.DataFrame:
-        self.space, self.dimensions = ingestion.embedder.space, ingestion.embedder.dimensions
-        counting = CountingEmbedder(ingestion.embedder)
         vectors = ingestion.tools.vectors if self._reuse else WriteOnlyCache(ingestion.tools.vectors)
-        works = await embed(replace(ingestion.tools, embedder=counting, vectors=vectors), works_in(table))
-        self.computed += counting.texts
-        return embeddings_table(works, self.dimensions)
+        indexes = replace(ingestion.tools.indexes, around=self._counted)
+        works = await embed(replace(ingestion.tools, indexes=indexes, vectors=vectors), works_in(table))
+        return embeddings_table(works)
 
 
 class Writing:

@@ -17,8 +17,9 @@ from core.ids import DocumentId, JobId, TenantId
 from pipelines.document import ChunkingConfig, ChunkingStrategy, Document, Element, ElementKind, Passage
 from pipelines.embedding.base import Vectors
 from pipelines.ingest import Work, progress_of
+from stores.generations import Generation
 from stores.letterbox import Job
-from stores.sql.models import JobKind, Lane
+from stores.sql.models import GenerationState, JobKind, Lane
 
 _ELEMENT = pl.Struct({"kind": pl.String, "text": pl.String, "page": pl.Int64, "section": pl.String})
 _PASSAGE = pl.Struct(
@@ -48,6 +49,7 @@ JOB_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 ELEMENT_COLUMNS = {
     **JOB_COLUMNS,
     "document": pl.String,  # JSON: its metadata is the user's own, of any shape; null when it was deleted meanwhile
+    "generation": pl.String,  # JSON: the index that the work goes to; null likewise
     "failure_code": pl.String,
     "failure_message": pl.String,
     "elements": pl.List(_ELEMENT),
@@ -83,9 +85,12 @@ def chunks_table(works: Sequence[Work]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CHUNK_COLUMNS)
 
 
-def embeddings_table(works: Sequence[Work], dimensions: int) -> pl.DataFrame:
-    """Return works whose passages have vectors: the column `vectors` is a list of float32 arrays per job."""
-    return chunks_table(works).with_columns(_vectors_column([work.vectors for work in works], dimensions))
+def embeddings_table(works: Sequence[Work]) -> pl.DataFrame:
+    """Return works whose passages have vectors: the column `vectors` is a list of float32 lists per job.
+
+    Lists rather than arrays of one length: tenants of one bucket may have indexes of different dimensions.
+    """
+    return chunks_table(works).with_columns(_vectors_column([work.vectors for work in works]))
 
 
 def index_table(works: Sequence[Work]) -> pl.DataFrame:
@@ -97,12 +102,17 @@ def index_table(works: Sequence[Work]) -> pl.DataFrame:
 def vector_norms(table: pl.DataFrame) -> pl.DataFrame:
     """Return one row per vector: its document, its length, and of how many numbers it is."""
     vectors = table.select("document_id", "vectors").explode("vectors").drop_nulls("vectors")
-    numbers = vectors["vectors"].to_numpy()
+    numbers = pl.col("vectors").list
     return vectors.select(
         "document_id",
-        pl.Series("norm", np.linalg.norm(numbers, axis=1), pl.Float64),
-        pl.lit(numbers.shape[1], pl.Int64).alias("dimensions"),
+        numbers.eval(pl.element().cast(pl.Float64).pow(2)).list.sum().sqrt().alias("norm"),
+        numbers.len().cast(pl.Int64).alias("dimensions"),
     )
+
+
+def generations_in(table: pl.DataFrame) -> list[Generation]:
+    """Return the indexes that the works of a stage's table go to."""
+    return [_generation(text) for text in table["generation"].drop_nulls().unique(maintain_order=True)]
 
 
 def progress_in(table: pl.DataFrame, stage: str) -> dict[JobId, dict[str, int | str]]:
@@ -132,6 +142,7 @@ def _work_row(work: Work) -> dict[str, Any]:
     return {
         **_job_row(work.job),
         "document": None if work.document is None else json.dumps(asdict(work.document)),
+        "generation": None if work.generation is None else json.dumps(asdict(work.generation)),
         "failure_code": work.failure.code if work.failure else None,
         "failure_message": work.failure.message if work.failure else None,
         "elements": [_element_row(element) for element in work.elements],
@@ -148,13 +159,16 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _vectors_column(vectors: Iterable[Vectors | None], dimensions: int) -> pl.Series:
-    blocks = [np.empty((0, dimensions), np.float32) if block is None else block for block in vectors]
-    flat = np.concatenate(blocks) if blocks else np.empty((0, dimensions), np.float32)
-    offsets = np.cumsum([0, *map(len, blocks)], dtype=np.int64)
-    rows = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel(), pa.float32()), dimensions)
-    column = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(offsets), rows))
-    return pl.Series("vectors", column)
+def _vectors_column(vectors: Iterable[Vectors | None]) -> pl.Series:
+    blocks = [np.empty((0, 0), np.float32) if block is None else block for block in vectors]
+    flat = np.concatenate([np.empty(0, np.float32), *(block.ravel() for block in blocks)])
+    lengths = [block.shape[1] for block in blocks for _ in range(len(block))]
+    rows = pa.LargeListArray.from_arrays(_offsets(lengths), pa.array(flat, pa.float32()))
+    return pl.Series("vectors", pl.from_arrow(pa.LargeListArray.from_arrays(_offsets(list(map(len, blocks))), rows)))
+
+
+def _offsets(lengths: Sequence[int]) -> pa.Array:
+    return pa.array(np.cumsum([0, *lengths], dtype=np.int64))
 
 
 def _job(row: dict[str, Any]) -> Job:
@@ -173,15 +187,27 @@ def _job(row: dict[str, Any]) -> Job:
 
 
 def _work(row: dict[str, Any], table: pl.DataFrame) -> Work:
-    vectors = table["vectors"][row["index"]].to_numpy() if "vectors" in table.columns else None
+    generation = None if row["generation"] is None else _generation(row["generation"])
     return Work(
         job=_job(row),
         document=_document(row["document"]),
+        generation=generation,
         elements=tuple(Element(**{**found, "kind": ElementKind(found["kind"])}) for found in row["elements"]),
         passages=tuple(Passage(**found) for found in row.get("passages", ())),
-        vectors=vectors,
+        vectors=_vectors(table["vectors"][row["index"]], generation) if "vectors" in table.columns else None,
         failure=_failure(row["failure_code"], row["failure_message"]),
     )
+
+
+def _vectors(rows: pl.Series, generation: Generation | None) -> Vectors | None:
+    if generation is None:
+        return None
+    return rows.explode(empty_as_null=False).to_numpy().reshape(-1, generation.dimensions)
+
+
+def _generation(text: str) -> Generation:
+    fields = json.loads(text)
+    return Generation(**{**fields, "state": GenerationState(fields["state"])})
 
 
 def _document(text: str | None) -> Document | None:

@@ -8,6 +8,6 @@ os.environ.setdefault("LANCE_LOG", "error")
 
 from stores.lance.plan import CommitReport
 from stores.lance.store import LanceStore
-from stores.lance.table import ChunkTable, StoredDocument, TableStatistics
+from stores.lance.table import ChunkTable, StoredDocument, TableStatistics, TableVersion
 
-__all__ = ["ChunkTable", "CommitReport", "LanceStore", "StoredDocument", "TableStatistics"]
+__all__ = ["ChunkTable", "CommitReport", "LanceStore", "StoredDocument", "TableStatistics", "TableVersion"]

@@ -60,6 +60,37 @@ class LanceStore:
         """Return the tenant's table of this embedding space, or None if nothing was ever written to it."""
         return await self._table(tenant_id, space, dimensions, make=False)
 
+    async def find_snapshot(self, tenant_id: TenantId, space: str, dimensions: int, version: int) -> ChunkTable | None:
+        """Return the table as it was at `version`, for reading; None if that version is not kept any more."""
+        if version < 1 or await self.find_table(tenant_id, space, dimensions) is None:
+            return None
+        name = table_name(tenant_id, space)
+        # A handle of its own each time: one that is kept would not notice that its version was pruned.
+        opened = await (await self._connected()).open_table(name)
+        try:
+            await opened.checkout(version)
+        except ValueError:  # Lance's word for "not found"
+            return None
+        return ChunkTable(f"{name}@{version}", opened, dimensions=dimensions, residents=self._residents)
+
+    async def drop_table(self, tenant_id: TenantId, space: str) -> bool:
+        """Delete the table and all that it was, under the table's lease; whether there was one."""
+        name = table_name(tenant_id, space)
+        self._tables.pop(name, None)
+        self._residents.drop(name)
+        try:
+            await (await self._connected()).drop_table(name)
+        except ValueError:  # Lance's word for "not found"
+            return False
+        return True
+
+    async def _connected(self) -> lancedb.AsyncConnection:
+        if self._connection is None:
+            self._connection = await lancedb.connect_async(
+                self._path, read_consistency_interval=timedelta(0), session=self._session
+            )
+        return self._connection
+
     async def _table(self, tenant_id: TenantId, space: str, dimensions: int, *, make: bool) -> ChunkTable | None:
         name = table_name(tenant_id, space)
         table = self._tables.get(name)
@@ -77,16 +108,13 @@ class LanceStore:
         return table
 
     async def _open(self, name: str, dimensions: int, *, make: bool) -> ChunkTable | None:
-        if self._connection is None:
-            self._connection = await lancedb.connect_async(
-                self._path, read_consistency_interval=timedelta(0), session=self._session
-            )
+        connection = await self._connected()
         try:
-            opened = await self._connection.open_table(name)
+            opened = await connection.open_table(name)
         except ValueError:  # Lance's word for "not found"
             if not make:
                 return None
-            opened = await self._create(self._connection, name, dimensions)
+            opened = await self._create(connection, name, dimensions)
         await ensure_indexes(opened)
         found = (await opened.schema()).field("vector").type.list_size
         return ChunkTable(name, opened, dimensions=found, residents=self._residents)

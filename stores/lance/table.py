@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,8 @@ from stores.lance.schema import DISPLAY_COLUMNS, VERSION_COLUMNS, chunk_schema
 
 # Named in one condition; more are dealt with in turn.
 _DOCUMENTS_AT_ONCE = 500
+# Between asking for a tagged version's age and pruning by it.
+_MARGIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,12 @@ class Tail:
     fragments: int
     unindexed_rows: int
     table_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableVersion:
+    number: int
+    committed_at: datetime
 
 
 class ChunkTable:
@@ -180,8 +188,47 @@ class ChunkTable:
         )
 
     async def optimize(self, retain: timedelta) -> None:
-        """Merge small fragments, fold new rows into the indexes, forget versions older than `retain`."""
-        await retried(self._table, lambda: self._table.optimize(cleanup_older_than=retain))
+        """Merge small fragments, fold new rows into the indexes, forget versions older than `retain`.
+
+        A tagged version, and with it every later one, is kept: Lance prunes by age alone, and refuses to prune at all
+        where that would take a tagged version.
+        """
+        kept = max(retain, await self._age_of_oldest_tag())
+        await retried(self._table, lambda: self._table.optimize(cleanup_older_than=kept))
+
+    async def _age_of_oldest_tag(self) -> timedelta:
+        tagged = [tag["version"] for tag in (await self._table.tags.list()).values()]
+        if not tagged:
+            return timedelta(0)
+        times = {version.number: version.committed_at for version in await self.versions()}
+        oldest = min((times[number] for number in tagged if number in times), default=None)
+        return timedelta(0) if oldest is None else datetime.now(UTC) - oldest + _MARGIN
+
+    async def version(self) -> int:
+        """Return the number of the newest version; of a snapshot, its own."""
+        return int(await self._table.version())
+
+    async def versions(self) -> list[TableVersion]:
+        """Return every version that is kept, oldest first."""
+        return [
+            # Lance's times are of this machine's zone and do not say so.
+            TableVersion(number=int(found["version"]), committed_at=found["timestamp"].astimezone(UTC))
+            for found in await self._table.list_versions()
+        ]
+
+    async def tag(self, name: str, version: int) -> None:
+        """Keep `version` for as long as the tag is there; a tag of that name moves."""
+        tags = self._table.tags
+        if name in await tags.list():
+            await tags.update(name, version)
+        else:
+            await tags.create(name, version)
+
+    async def untag(self, name: str) -> None:
+        """Let a version go with its time, if it was tagged so."""
+        tags = self._table.tags
+        if name in await tags.list():
+            await tags.delete(name)
 
     async def ensure_indexes(self) -> list[str]:
         """Create the indexes a table of this size should have; return the columns that gained one."""

@@ -15,11 +15,11 @@ from typing import Any
 import dagster as dg
 
 import assets.rag.assets
-import pipelines.index_writer
 from assets.definitions import definitions_with
 from assets.rag.partitions import partition_of
 from pipelines.embedding.hashed import HashEmbedder
 from pipelines.index_writer import IndexWriter
+from stores.lance import ChunkTable
 from stores.letterbox import Letterbox
 from tests.fakes.plain_text_parser import PlainTextParser
 from tests.integration.assets.batch import QuickPlatform
@@ -31,8 +31,8 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "parsed": (PlainTextParser, "parse", True),
     "before chunking": (assets.rag.assets, "chunked", False),
     "while embedding": (HashEmbedder, "embed", True),
-    "before the Lance commit": (pipelines.index_writer, "_write_table", False),
-    "after the Lance commit": (pipelines.index_writer, "_write_table", True),
+    "before the Lance commit": (ChunkTable, "commit", False),
+    "after the Lance commit": (ChunkTable, "commit", True),
     "inside the SQL commit": (IndexWriter, "_close_written", True),
     "jobs closed": (IndexWriter, "commit", True),
 }

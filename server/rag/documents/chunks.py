@@ -6,24 +6,21 @@ from typing import Any
 from core.ids import DocumentId
 from server.auth.principal import Principal
 from server.rag.documents.schemas import ChunkPage, ChunksQuery, ChunkView, DocumentView
-from server.rag.query_embedder import QueryEmbedder
-from stores.lance import LanceStore
+from server.rag.query_index import QueryIndexes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunks:
     """One a process."""
 
-    lance: LanceStore
-    embedder: QueryEmbedder
+    indexes: QueryIndexes
 
     async def page(self, owner: Principal, document: DocumentView, query: ChunksQuery) -> ChunkPage:
         """Return chunks of `document`, which the caller has been shown to own."""
         total = document.chunk_count if document.indexed_revision is not None else 0
         items: list[ChunkView] = []
         if query.skip < total:
-            embedder = await self.embedder.ready()
-            table = await self.lance.find_table(owner.tenant_id, embedder.space, embedder.dimensions)
+            table = (await self.indexes.active(owner.tenant_id)).table
             if table is not None:
                 found = await table.document_chunks(
                     DocumentId(document.document_id), skip=query.skip, limit=query.limit

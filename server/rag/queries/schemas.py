@@ -46,3 +46,7 @@ class QueryAnswer(Answer):
     results: list[ExplainedResult | QueryResult]
     total: int
     query_time: float = Field(description="Seconds.")
+    index_version: str = Field(
+        description="The version of the index that answered, for `as_of`: its generation and the state of its table.",
+        examples=["g3.v128"],
+    )

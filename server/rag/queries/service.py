@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from core.ids import DocumentId, TenantId
+from core.errors import ServiceUnavailable
+from core.ids import TenantId
 from pipelines.document import Hit
 from pipelines.retrieval.filters import compile_filters
 from pipelines.retrieval.query import QueryRequest as Question
@@ -17,18 +18,17 @@ from server.rag.queries.schemas import (
     QueryResult,
     Scores,
 )
-from server.rag.query_embedder import QueryEmbedder
-from stores.documents import Documents
-from stores.lance import ChunkTable, LanceStore
+from server.rag.query_index import QueryIndex, QueryIndexes
+
+# Another process commits while a question is answered: seldom once, hardly ever thrice in a row.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
     """One a process."""
 
-    lance: LanceStore
-    embedder: QueryEmbedder
-    documents: Documents
+    indexes: QueryIndexes
 
     async def answer(self, owner: Principal, request: QueryRequest) -> QueryAnswer:
         """Return the best chunks of the caller's own documents, as SQL says they may be seen at this moment."""
@@ -41,21 +41,40 @@ class Answering:
             collection=request.collection,
         )
 
-        async def visible(document_ids: Any) -> dict[DocumentId, int]:
-            return await self.documents.visible(owner.tenant_id, document_ids)
-
-        table = await self._table(owner.tenant_id)
-        if table is None:  # nothing was ever indexed for this tenant; wrong filters are wrong all the same
-            compile_filters(request.filters)
-            hits: list[Hit] = []
-        else:
-            hits = await search(table, await self.embedder.ready(), question, visible)
+        hits, version = await self._search(owner.tenant_id, question)
         results = [_explained(hit) if request.explain else _result(hit) for hit in hits]
-        return QueryAnswer(results=results, total=len(results), query_time=round(time.perf_counter() - began, 4))
+        return QueryAnswer(
+            results=results,
+            total=len(results),
+            query_time=round(time.perf_counter() - began, 4),
+            index_version=version,
+        )
 
-    async def _table(self, tenant_id: TenantId) -> ChunkTable | None:
-        embedder = await self.embedder.ready()
-        return await self.lance.find_table(tenant_id, embedder.space, embedder.dimensions)
+    async def _search(self, tenant_id: TenantId, question: Question) -> tuple[list[Hit], str]:
+        """Return the hits and the one version of the index that all of them come from."""
+        for _ in range(_TRIES):
+            index = await self.indexes.active(tenant_id)
+            version = await index.version()
+            hits = await _hits(index, question)
+            if await index.version() == version:
+                return hits, version
+        return await self._search_pinned(tenant_id, question)
+
+    async def _search_pinned(self, tenant_id: TenantId, question: Question) -> tuple[list[Hit], str]:
+        # So many commits that no answer was of one version: read one version, whatever comes after it.
+        index = await self.indexes.active(tenant_id)
+        if index.generation is not None and index.table is not None:
+            pinned = await self.indexes.at(index.generation, await index.table.version())
+            if pinned is not None:
+                return await _hits(pinned, question), await pinned.version()
+        raise ServiceUnavailable("The index is being changed all the time; try again in a moment.")
+
+
+async def _hits(index: QueryIndex, question: Question) -> list[Hit]:
+    if index.table is None:  # nothing was ever indexed for this tenant; wrong filters are wrong all the same
+        compile_filters(question.filters)
+        return []
+    return await search(index.table, index.embedder, question, index.visible)
 
 
 def _result(hit: Hit) -> QueryResult:

@@ -18,6 +18,7 @@ from assets.resources import PlatformResource
 from core.ids import DocumentId, TenantId, new_id
 from pipelines.assembly import Ingestion
 from pipelines.embedding.base import Embedder
+from pipelines.embedding.catalogue import EmbedderCatalogue
 from stores.buckets import bucket_of
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRow, JobRow, JobStatus, OutboxRow, TenantRow
@@ -176,7 +177,7 @@ def with_embedder(embedder: Embedder) -> QuickPlatform:
 
     class Platform(QuickPlatform):
         @property
-        def embedder(self) -> Embedder:  # type: ignore[override]
-            return embedder
+        def embedders(self) -> EmbedderCatalogue:  # type: ignore[override]
+            return EmbedderCatalogue.holding("hashed", embedder)
 
     return Platform()

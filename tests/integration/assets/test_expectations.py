@@ -13,7 +13,7 @@ CHUNK = {"document_id": "d1", "revision": 1, "position": 0, "text": "a", "tokens
 VECTOR = {"document_id": "d1", "norm": 1.0, "dimensions": 384}
 COUNTS = {"document_id": "d1", "found": 2, "planned": 2}
 CHUNKS = chunks_suite(["d1", "d2"], max_tokens=10)
-VECTORS = vectors_suite(384)
+VECTORS = vectors_suite({384})
 
 
 def refused(suite: Suite, *rows: dict[str, Any]) -> set[str]:

@@ -13,7 +13,6 @@ from core.ids import DocumentId, TenantId
 from core.settings import Settings
 from pipelines.assembly import Ingestion, open_ingestion
 from pipelines.embedding.cache import content_key
-from pipelines.embedding.hashed import HashEmbedder
 from pipelines.streams.ingest_lane import work_off
 from stores.job_keeper import keep
 from stores.sql.models import JobRow, JobStatus, Lane
@@ -58,8 +57,8 @@ class Lanes:
 
 @asynccontextmanager
 async def lanes(home: Path, database_url: str) -> AsyncIterator[Lanes]:
-    settings = Settings(home=home, database_url=database_url)
-    async with open_ingestion(settings, Lane.STREAM, SystemClock(), HashEmbedder()) as ingestion:
+    settings = Settings(home=home, database_url=database_url, embedder="hashed")
+    async with open_ingestion(settings, Lane.STREAM, SystemClock()) as ingestion:
         ingestion = replace(ingestion, tools=replace(ingestion.tools, parser=PlainTextParser()))
         yield Lanes(ingestion, Poster(ingestion.database, settings.blob_path), home / "vectors.sqlite3")
 

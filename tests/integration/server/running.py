@@ -15,9 +15,9 @@ from sanic import Sanic
 from core.clock import SystemClock
 from core.ids import TenantId
 from core.settings import Settings
-from pipelines.chunking import chunkers_for
 from pipelines.embedding.cache import MemoryVectorCache
-from pipelines.embedding.hashed import HashEmbedder
+from pipelines.embedding.catalogue import EmbedderCatalogue
+from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.streams.ingest_lane import work_off
@@ -27,6 +27,7 @@ from server.auth.principal import Scope
 from server.middleware.framing import StrictProtocol
 from stores.blobs import BlobStore
 from stores.documents import Documents
+from stores.generations import Generations
 from stores.job_keeper import keep
 from stores.lance import LanceStore
 from stores.leases import Leases
@@ -76,15 +77,16 @@ class Api:
 
     async def work(self) -> int:
         """Do everything that is waiting, as a worker would; return how many jobs that were."""
-        clock, embedder = SystemClock(), HashEmbedder()
+        clock = SystemClock()
+        embedders = EmbedderCatalogue("hashed", model_folder=self.settings.model_path, threads=1)
+        indexes = Indexes(generations=Generations(self.database, clock), embedders=embedders)
         letterbox = Letterbox(self.database, clock, lease=LEASE, sweep_after=LEASE)
         documents = Documents(self.database, clock)
         tools = IngestTools(
             documents=documents,
             blobs=BlobStore(self.settings.blob_path.as_uri()),
             parser=ParagraphParser(),
-            chunkers=chunkers_for(embedder),
-            embedder=embedder,
+            indexes=indexes,
             vectors=MemoryVectorCache(),
             max_attempts=self.settings.job_max_attempts,
         )
@@ -95,7 +97,7 @@ class Api:
             outbox=Outbox(clock),
             leases=Leases(self.database, clock, LEASE),
             lance=LanceStore(self.settings.lance_path),
-            embedder=embedder,
+            indexes=indexes,
             lane=Lane.STREAM,
             max_attempts=self.settings.job_max_attempts,
         )

@@ -26,11 +26,11 @@ async def ask(client: httpx.AsyncClient, query: str, **options: Any) -> dict[str
 
 
 async def test_posted_text_is_found_with_its_place_and_metadata(api: Api, client: httpx.AsyncClient) -> None:
-    """The answer has exactly the reference's fields, and says where the chunk comes from."""
+    """The answer has the reference's fields and the index's version, and says where the chunk comes from."""
     accepted = await post(client, "The dome opens at dusk.", metadata={"team": "optics", "source": "dome.md"})
     await api.work()
     body = await ask(client, "When does the dome open?")
-    assert body.keys() == {"results", "total", "query_time"}
+    assert body.keys() == {"results", "total", "query_time", "index_version"}
     assert body["total"] == len(body["results"]) == 1
     [result] = body["results"]
     assert result.keys() == {"content", "score", "metadata"}

@@ -20,13 +20,13 @@ from assets.rag.tables import (
     works_in,
 )
 from core.errors import DocumentUnreadable, EmbeddingFailed, IngestFailed
-from core.ids import DocumentId, JobId, TenantId
+from core.ids import DocumentId, GenerationId, JobId, TenantId
 from pipelines.document import ChunkingConfig, ChunkingStrategy, Document, Element, ElementKind, Passage
 from pipelines.ingest import Work
+from stores.generations import Generation
 from stores.letterbox import Job
-from stores.sql.models import JobKind, Lane
+from stores.sql.models import GenerationState, JobKind, Lane
 
-DIMENSIONS = 4
 # What UTF-8 can spell; half surrogate pairs have a test of their own.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 pages = st.none() | st.integers(1, 5_000)
@@ -68,16 +68,34 @@ jobs = st.builds(
 )
 
 
+def a_generation(dimensions: int = 4) -> Generation:
+    return Generation(
+        id=GenerationId(f"g{dimensions}"),
+        tenant_id=TenantId("t"),
+        number=1,
+        state=GenerationState.ACTIVE,
+        embedder="hashed",
+        space="hashed",
+        dimensions=dimensions,
+        table_space="hashed",
+        chunking=None,
+    )
+
+
 @st.composite
 def works(draw: st.DrawFn) -> Work:
     cut = tuple(draw(st.lists(passages, max_size=3)))
-    numbers = draw(st.lists(st.floats(-1, 1, width=32), min_size=len(cut) * DIMENSIONS, max_size=len(cut) * DIMENSIONS))
+    # Tenants of one bucket may have indexes of different dimensions.
+    generation = a_generation(draw(st.sampled_from([2, 4])))
+    count = len(cut) * generation.dimensions
+    numbers = draw(st.lists(st.floats(-1, 1, width=32), min_size=count, max_size=count))
     return Work(
         job=draw(jobs),
         document=draw(st.none() | documents),
+        generation=generation,
         elements=tuple(draw(st.lists(elements, max_size=3))),
         passages=cut,
-        vectors=np.array(numbers, np.float32).reshape(len(cut), DIMENSIONS),
+        vectors=np.array(numbers, np.float32).reshape(len(cut), generation.dimensions),
     )
 
 
@@ -97,11 +115,12 @@ def test_jobs_come_back_as_they_went(found: list[Job]) -> None:
 @given(st.lists(works(), max_size=4))
 def test_works_come_back_as_they_went(found: list[Work]) -> None:
     """Documents with any metadata, elements, passages and vectors are what they were, row for row."""
-    back = works_in(stored(embeddings_table(found, DIMENSIONS)))
+    back = works_in(stored(embeddings_table(found)))
     for work, expected in zip(back, found, strict=True):
-        assert (work.job, work.document, work.elements, work.passages) == (
+        assert (work.job, work.document, work.generation, work.elements, work.passages) == (
             expected.job,
             expected.document,
+            expected.generation,
             expected.elements,
             expected.passages,
         )
@@ -173,16 +192,16 @@ def test_norms_are_of_each_vector() -> None:
     """The length and the dimensions of every vector are told; a table without vectors has no row."""
     vectors = np.array([[1, 0, 0, 0], [3, 4, 0, 0]], np.float32)
     work = Work(job=a_job(), document=a_document(), passages=(a_passage(0), a_passage(1)), vectors=vectors)
-    assert vector_norms(embeddings_table([work], DIMENSIONS)).rows() == [("d1", 1.0, 4), ("d1", 5.0, 4)]
-    assert vector_norms(embeddings_table([], DIMENSIONS)).height == 0
-    assert vector_norms(embeddings_table([Work(job=a_job())], DIMENSIONS)).height == 0
+    assert vector_norms(embeddings_table([work])).rows() == [("d1", 1.0, 4), ("d1", 5.0, 4)]
+    assert vector_norms(embeddings_table([])).height == 0
+    assert vector_norms(embeddings_table([Work(job=a_job())])).height == 0
 
 
 def test_index_is_to_hold_nothing_of_what_failed_or_is_gone() -> None:
     """Only works that are alive have chunks in the index."""
     cut = (a_passage(0),)
     found = [
-        Work(job=a_job(1), document=a_document(), passages=cut),
+        Work(job=a_job(1), document=a_document(), generation=a_generation(), passages=cut),
         Work(job=a_job(2), document=a_document(), passages=cut, failure=EmbeddingFailed("It did not answer.")),
         Work(job=a_job(3), passages=cut),
     ]
