@@ -14,6 +14,8 @@ def _shown(default: object) -> str:
         return ""
     if isinstance(default, Enum):
         return str(default.value)
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     return default.as_posix() if isinstance(default, Path) else str(default)
 
 
