@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import cache
 from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -73,9 +74,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
     app: App = Sanic("codexos", error_handler=EnvelopeErrorHandler(), configure_logging=False)
     app.config.update(_CONFIG)
     listed = operations()
-    published = document(listed, title=TITLE, version=VERSION)
-    app.ctx.openapi = json.dumps(published, separators=(",", ":"))
-    app.ctx.docs = page(published, catalogue(listed))
+    app.ctx.openapi, app.ctx.docs = _published()
     for operation in (*listed, *telemetry):
         app.add_route(
             endpoint(operation, _hall),
@@ -91,6 +90,14 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
     app.register_middleware(_tell_limits, "response")
     _register_life(app, settings, open_parts)
     return app
+
+
+@cache
+def _published() -> tuple[str, str]:
+    """Return the document and the page that shows it: the same for every application of a process."""
+    listed = operations()
+    published = document(listed, title=TITLE, version=VERSION)
+    return json.dumps(published, separators=(",", ":")), page(published, catalogue(listed))
 
 
 def _serve_deprecated(app: App, listed: list[Operation], clock: Clock) -> None:
