@@ -1,119 +1,96 @@
 """Compile the filters of a query. Whatever is wrong with them is told with its place, all of it at once."""
 
-import math
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn, cast
+from collections.abc import Mapping
+from typing import Any
 
 from core.errors import ValidationFailed
-from stores.lance.predicates import AllOf, AnyOf, Column, HasTerm, Not, OneOf, Predicate
-from stores.lance.terms import presence_term, value_term
+from pipelines.retrieval.conditions import Refused, own_condition, pointer_of, system_condition
+from stores.lance.predicates import AllOf, AnyOf, Not, Predicate
 
-_SYSTEM = "_system."
-SYSTEM_TYPES: Mapping[str, type] = {
-    "document_id": str,
-    "source": str,
-    "source_type": str,
-    "collection": str,
-    "page": int,
-}
-MOST_CONDITIONS = 50
-LONGEST_LIST = 100
-LARGEST_INTEGER = 2**31 - 1
+SYSTEM_PREFIX = "_system."
+MOST_KEYS = 50
+"""In one object."""
+MOST_ALTERNATIVES = 20
+"""In one `$and` or `$or`."""
+MOST_CONDITIONS = 100
+"""In all."""
+DEEPEST = 5
+"""Objects within objects, the outermost counted."""
 
 Violation = dict[str, str]
 
-
-class _Refused(Exception):
-    """One condition is wrong; the pointer is below the filters."""
-
-    def __init__(self, pointer: str, message: str) -> None:
-        super().__init__(message)
-        self.pointer = pointer
+_NOTHING_ASKED = AllOf(())
 
 
 def compile_filters(filters: Any) -> Predicate | None:
-    """Return what `filters`, an object of `key: value` that must all hold, means; None if they ask for nothing.
+    """Return what `filters`, an object of conditions that must all hold, means; None if they ask for nothing.
 
+    `key: value` is equality, JSON's: 1 is 1.0 but not "1" nor true; a list equals the same list; null is also equal to
+    an absent key. `key: {operator: …}` is told in conditions.py. `$and`, `$or` and `$not` hold objects like this one.
     A bare key is the user's metadata, or else the system field of that name if a document's metadata has no such key;
-    `_system.<field>` is the system field. Equality is JSON's: 1 is 1.0 but not "1" nor true; a list equals the same
-    list; null is also equal to an absent key. Raises ValidationFailed with a violation per fault.
+    `_system.<field>` is the system field. Raises ValidationFailed with a violation per fault.
     """
     if filters is None:
         return None
-    if not isinstance(filters, Mapping):
-        _fail([{"pointer": "/filters", "message": "Filters must be an object of keys and values."}])
-    if len(filters) > MOST_CONDITIONS:
-        _fail([{"pointer": "/filters", "message": f"At most {MOST_CONDITIONS} filters are allowed."}])
-    parts: list[Predicate] = []
-    violations: list[Violation] = []
-    for key, value in filters.items():
-        pointer = _pointer(key)
-        try:
-            parts.append(_condition(key, value))
-        except _Refused as refused:
-            violations.append({"pointer": f"/filters{pointer}{refused.pointer}", "message": str(refused)})
-    if violations:
-        _fail(violations)
-    return AllOf(tuple(parts)) if parts else None
+    compiling = _Compiling()
+    asked = compiling.object(filters, "/filters", depth=1)
+    if compiling.conditions > MOST_CONDITIONS:
+        compiling.refuse("/filters", f"At most {MOST_CONDITIONS} conditions are allowed in all.")
+    if compiling.violations:
+        raise ValidationFailed("The filters are not valid.", violations=compiling.violations)
+    return None if asked == _NOTHING_ASKED else asked
 
 
-def _fail(violations: list[Violation]) -> NoReturn:
-    raise ValidationFailed("The filters are not valid.", violations=violations)
+class _Compiling:
+    """One walk through filters. What is refused leaves an empty predicate behind, which nobody will see."""
 
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self.conditions = 0
 
-def _condition(key: Any, value: Any) -> Predicate:
-    if not isinstance(key, str):
-        raise _Refused("", "A filter's key must be a string.")
-    if key.startswith("$"):
-        raise _Refused("", f"Unknown operator {key[:40]}.")
-    if not key:
-        raise _Refused("", "A filter's key must not be empty.")
-    _check_value(value)
-    if key.startswith("_"):  # no name of a user's begins so: a typing error that would match nothing
-        return _system_field(key.removeprefix(_SYSTEM), value)
-    equal = HasTerm(value_term(key, value))
-    return AnyOf((equal, Not(HasTerm(presence_term(key))))) if value is None else equal
+    def refuse(self, pointer: str, message: str) -> Predicate:
+        self.violations.append({"pointer": pointer, "message": message})
+        return _NOTHING_ASKED
 
-
-def _system_field(name: str, value: Any) -> Predicate:
-    wanted = SYSTEM_TYPES.get(name)
-    if wanted is None:
-        raise _Refused("", f"There is no such system field; there are {', '.join(sorted(SYSTEM_TYPES))}.")
-    if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-        raise _Refused("", f"{name} must be {'a string' if wanted is str else 'an integer'} or null.")
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        raise _Refused("", f"{name} is out of range.")
-    return OneOf(cast(Column, name), (cast("str | int | None", value),))
-
-
-def _check_value(value: Any) -> None:
-    if isinstance(value, Mapping):
-        operator = next(iter(value), None)
-        raise _Refused(
-            "" if operator is None else _pointer(operator),
-            "A filter's value must be a string, a number, a boolean, null or a list of these.",
+    def object(self, given: Any, pointer: str, *, depth: int) -> Predicate:
+        if not isinstance(given, Mapping):
+            return self.refuse(pointer, "Filters must be an object of keys and values.")
+        if depth > DEEPEST:
+            return self.refuse(pointer, f"Filters may be nested at most {DEEPEST} objects deep.")
+        if len(given) > MOST_KEYS:
+            return self.refuse(pointer, f"At most {MOST_KEYS} filters are allowed in one object.")
+        return AllOf(
+            tuple(self._entry(key, value, pointer + pointer_of(key), depth=depth) for key, value in given.items())
         )
-    if isinstance(value, list):
-        if len(value) > LONGEST_LIST:
-            raise _Refused("", f"A list may have at most {LONGEST_LIST} elements.")
-        for pointer, element in _elements(value):
-            if not _is_scalar(element):
-                raise _Refused(pointer, "A list may hold strings, finite numbers, booleans and null.")
-    elif not _is_scalar(value):
-        raise _Refused("", "A filter's value must be a string, a finite number, a boolean or null.")
 
+    def _entry(self, key: Any, value: Any, pointer: str, *, depth: int) -> Predicate:
+        match key:
+            case "$and":
+                return AllOf(self._list(value, pointer, depth=depth + 1))
+            case "$or":
+                return AnyOf(self._list(value, pointer, depth=depth + 1))
+            case "$not":
+                return Not(self.object(value, pointer, depth=depth + 1))
+            case _:
+                self.conditions += 1
+                return self._condition(key, value, pointer)
 
-def _elements(values: list[Any]) -> Iterator[tuple[str, Any]]:
-    for index, element in enumerate(values):
-        yield f"/{index}", element
+    def _list(self, given: Any, pointer: str, *, depth: int) -> tuple[Predicate, ...]:
+        if not isinstance(given, list) or not 1 <= len(given) <= MOST_ALTERNATIVES:
+            self.refuse(pointer, f"Give a list of 1 to {MOST_ALTERNATIVES} filters.")
+            return ()
+        return tuple(self.object(each, f"{pointer}/{index}", depth=depth) for index, each in enumerate(given))
 
-
-def _is_scalar(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, str | int)
-
-
-def _pointer(key: Any) -> str:
-    # RFC 6901: ~ and / inside a name are escaped.
-    return "/" + str(key).replace("~", "~0").replace("/", "~1")
+    def _condition(self, key: Any, value: Any, pointer: str) -> Predicate:
+        faults: list[Refused] = []
+        if not isinstance(key, str) or not key:
+            return self.refuse(pointer, "A filter's key must be a string that is not empty.")
+        if key.startswith("$"):
+            return self.refuse(pointer, f"Unknown operator {key[:40]}; beside keys there are $and, $or and $not.")
+        if key.startswith("_"):  # no name of a user's begins so: a typing error that would match nothing
+            found = system_condition(key.removeprefix(SYSTEM_PREFIX), value, faults)
+        else:
+            found = own_condition(key, value, faults)
+        for fault in faults:
+            self.refuse(pointer + fault.pointer, fault.message)
+        return found

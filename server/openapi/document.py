@@ -65,7 +65,10 @@ def _schemas(operations: Iterable[Operation]) -> tuple[Mapping[type[BaseModel], 
         wanted |= {(model, "validation"): None for model in operation.bodies.values()}
         wanted |= {(model, "serialization"): None for model in operation.answers.values() if model.media_type == JSON}
     references, schema = models_json_schema(list(wanted), ref_template=_REF)
-    return {model: references[model, mode] for model, mode in wanted}, schema["$defs"]
+    named = schema["$defs"]
+    for model, _ in wanted:
+        named |= getattr(model, "named_schemas", {})
+    return {model: references[model, mode] for model, mode in wanted}, dict(sorted(named.items()))
 
 
 def _operation(operation: Operation, references: Mapping[type[BaseModel], Json]) -> Json:

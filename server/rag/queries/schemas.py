@@ -1,18 +1,20 @@
 """Questions as they are asked, and answers as the API reference shows them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
 from server.openapi.models import Answer, JsonBody
 from server.rag.documents.schemas import Collection, Text
-from server.rag.queries.published import FILTERS
+from server.rag.queries.published import FILTER_SCHEMAS, FILTERS
 
 MAX_QUERY_CHARACTERS = 10_000
 Filters = Annotated[dict[str, Any], WithJsonSchema(FILTERS)]
 
 
 class QueryRequest(JsonBody):
+    named_schemas: ClassVar[dict[str, Any]] = dict(FILTER_SCHEMAS)
+
     query: Annotated[Text, StringConstraints(max_length=MAX_QUERY_CHARACTERS)]
     limit: int = Field(5, ge=1, le=100)
     filters: Filters | None = Field(

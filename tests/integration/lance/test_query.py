@@ -162,7 +162,7 @@ async def test_a_collection_is_a_filter_of_its_own(library: ChunkTable) -> None:
 async def test_wrong_filters_are_refused_before_anything_is_asked(library: ChunkTable) -> None:
     """Nobody waits for a model to be told of a typing error."""
     with pytest.raises(ValidationFailed):
-        await search(library, RefusingEmbedder(), QueryRequest(query="x", filters={"a": {"$gt": 1}}), everything)
+        await search(library, RefusingEmbedder(), QueryRequest(query="x", filters={"a": {"$near": 1}}), everything)
 
 
 async def test_nothing_to_ask_finds_nothing(library: ChunkTable, table: ChunkTable) -> None:
