@@ -213,6 +213,12 @@ class AttemptsExhausted(IngestFailed):
     code = "ATTEMPTS_EXHAUSTED"
 
 
+class JobCancelled(IngestFailed):
+    """The job was called off before anybody began it."""
+
+    code = "JOB_CANCELLED"
+
+
 class InternalFailure(IngestFailed):
     """Something of ours broke. The log knows what; the sentence does not say."""
 

@@ -34,6 +34,7 @@ from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
 from server.rag.documents.chunks import StoredChunks
 from server.rag.documents.service import DocumentService
+from server.rag.jobs.service import JobService
 from server.rag.queries.service import Answering
 from server.rag.query_embedder import QueryEmbedder
 from server.rag.query_index import QueryEmbedders, QueryIndexes
@@ -85,6 +86,7 @@ class Parts:
     idempotency: IdempotencyRecords
     audit: AuditTrail
     documents: DocumentService
+    jobs: JobService
     chunks: StoredChunks
     answering: Answering
     health: HealthService
@@ -123,6 +125,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         bell=Bell(redis, "api"),
         clock=clock,
         new_id=new_id,
+        cursors=cursors,
+    )
+    jobs = JobService(
+        database=database,
+        outbox=Outbox(clock),
+        audit=audit,
+        clock=clock,
         cursors=cursors,
         stopping=asyncio.Event(),
     )
@@ -170,6 +179,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 ),
                 audit=AuditTrail(database, cursors),
                 documents=documents,
+                jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=Answering(indexes=indexes),
                 health=HealthService(_checks(settings, database, redis, embedders.configured, http)),

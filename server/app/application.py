@@ -34,6 +34,7 @@ from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
 from server.rag.documents.routes import documents
+from server.rag.jobs.routes import jobs
 from server.rag.queries.routes import queries
 from server.telemetry.routes import telemetry
 
@@ -65,7 +66,7 @@ _CONFIG = {
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
     return list(
-        chain(health, openapi, versions, sessions, well_known, mfa, api_keys, tenants, audit, documents, queries)
+        chain(health, openapi, versions, sessions, well_known, mfa, api_keys, tenants, audit, documents, jobs, queries)
     )
 
 
@@ -133,7 +134,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
         )
 
     async def stop_waiting(app: App) -> None:
-        app.ctx.parts.documents.stopping.set()
+        app.ctx.parts.jobs.stopping.set()
 
     async def close_everything(app: App) -> None:
         await opened.aclose()

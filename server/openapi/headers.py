@@ -84,8 +84,8 @@ def answered_with(operation: Operation, status: int) -> Json:
         names.append("Idempotent-Replayed")
     if status in operation.answers:
         # A resource that counts its versions says which one this is.
-        names += (
-            ["ETag"] if operation.method != "DELETE" and "version" in operation.answers[status].model_fields else []
-        )
+        told = operation.answers[status]
+        tagged = told.tagged or "version" in told.model_fields
+        names += ["ETag"] if tagged and operation.method != "DELETE" else []
         names += ["Preference-Applied"] if any(asked.name == "Prefer" for asked in operation.headers) else []
     return {name: {"$ref": _REF.format(name=name)} for name in names}

@@ -19,8 +19,6 @@ class RequestBody(BaseModel):
 
     model_config = _STRICT
     media_type: ClassVar[str]
-    named_schemas: ClassVar[Mapping[str, Any]] = {}
-    """What schemas written by hand in it refer to, by the name under which it is to be published."""
 
     @model_validator(mode="before")
     @classmethod
@@ -71,6 +69,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     media_type: ClassVar[str] = JSON
+    tagged: ClassVar[bool] = False  # whether it comes with an ETag; those with a `version` do anyhow
 
     @cached_property
     def written(self) -> bytes:

@@ -5,7 +5,8 @@ from typing import Any
 
 from core.ids import DocumentId
 from server.auth.principal import Principal
-from server.rag.documents.schemas import ChunkPage, ChunksQuery, ChunkView, DocumentView
+from server.rag.documents.schemas import ChunksQuery
+from server.rag.documents.views import ChunkPage, ChunkView, DocumentView
 from server.rag.query_index import QueryIndexes
 
 

@@ -1,18 +1,19 @@
-"""Documents, their revisions and jobs of one tenant, in SQL."""
+"""Documents of one tenant, their revisions and collections, in SQL."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, case, distinct, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Reader
 
-from core.ids import DocumentId, JobId, TenantId
+from core.ids import DocumentId, TenantId
 from server.openapi.pagination import Place
 from stores.buckets import bucket_of
 from stores.sql.keyset import Slice, newest_first, slice_of
-from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus, JobRow
+from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus
 from stores.sql.repository import TenantRepository
 
 
@@ -70,6 +71,32 @@ class DocumentRepository(TenantRepository):
             return None
         return row
 
+    async def stored(self, row: DocumentRow) -> bool:
+        """Write the changed row; False if another living document has its external id in its collection."""
+        if row.external_id is None:
+            return True
+        other = self._living().where(
+            DocumentRow.collection == row.collection,
+            DocumentRow.external_id == row.external_id,
+            DocumentRow.id != row.id,
+        )
+        try:
+            with self._session.no_autoflush:
+                if await self._session.scalar(other) is not None:
+                    return False
+            async with self._session.begin_nested():  # another request may be making that one just now
+                await self._session.flush()
+        except IntegrityError:
+            return False
+        return True
+
+    async def revision(self, row: DocumentRow) -> DocumentRevisionRow:
+        """Return what the document's current revision is made of."""
+        query = self.rows_of(DocumentRevisionRow).where(
+            DocumentRevisionRow.document_id == row.id, DocumentRevisionRow.revision == row.revision
+        )
+        return (await self._session.scalars(query)).one()
+
     def add_revision(
         self, row: DocumentRow, *, chunking: Mapping[str, Any], blob_key: str, size_bytes: int, now: datetime
     ) -> None:
@@ -122,6 +149,56 @@ def page_of(
     return slice_of(matching, page, limit=limit)
 
 
-class JobRepository(TenantRepository):
-    async def find(self, job_id: JobId) -> JobRow | None:
-        return await self._session.scalar(self.rows_of(JobRow).where(JobRow.id == job_id))
+def revisions_of(
+    tenant_id: TenantId, document_id: DocumentId, *, skip: int, limit: int
+) -> Callable[[Reader], Slice[DocumentRevisionRow]]:
+    """Return what reads some of a document's revisions, newest first."""
+    matching = select(DocumentRevisionRow).where(
+        DocumentRevisionRow.tenant_id == tenant_id, DocumentRevisionRow.document_id == document_id
+    )
+    page = matching.order_by(DocumentRevisionRow.revision.desc()).offset(skip).limit(limit + 1)
+    return slice_of(matching, page, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A collection and what is in it."""
+
+    collection: str
+    documents: int
+    indexed: int
+    failed: int
+    chunks: int
+    updated_at: datetime
+
+
+def collections_of(tenant_id: TenantId, *, skip: int, limit: int) -> Callable[[Reader], Slice[Counted]]:
+    """Return what counts a tenant's living documents by collection, in order of its name."""
+    living = (DocumentRow.tenant_id == tenant_id, DocumentRow.status != DocumentStatus.DELETED)
+    total = select(func.count(distinct(DocumentRow.collection))).where(*living)
+    page = (
+        select(
+            DocumentRow.collection,
+            func.count(),
+            func.count(DocumentRow.indexed_revision),
+            func.sum(case((DocumentRow.status == DocumentStatus.FAILED, 1), else_=0)),
+            func.sum(DocumentRow.chunk_count),
+            func.max(DocumentRow.updated_at),
+        )
+        .where(*living)
+        .group_by(DocumentRow.collection)
+        .order_by(DocumentRow.collection)
+        .offset(skip)
+        .limit(limit + 1)
+    )
+
+    def read(session: Reader) -> Slice[Counted]:
+        rows = [
+            Counted(
+                collection=name, documents=documents, indexed=indexed, failed=failed, chunks=chunks, updated_at=updated
+            )
+            for name, documents, indexed, failed, chunks, updated in session.execute(page)
+        ]
+        return Slice.of(rows, limit=limit, total=session.scalar(total) or 0)
+
+    return read

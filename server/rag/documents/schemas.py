@@ -1,7 +1,6 @@
 """What the room reads and answers. Field names are those of the API reference."""
 
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,11 +15,10 @@ from pydantic import (
 
 from pipelines.chunking.limits import MIN_CHUNK_TOKENS
 from pipelines.document import ChunkingConfig, ChunkingStrategy
-from server.openapi.models import Answer, FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
-from server.openapi.pagination import Page, PageQuery
+from server.openapi.models import FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
+from server.openapi.pagination import PageQuery
 from server.rag.documents.metadata import check_metadata
 from server.rag.documents.published import METADATA
-from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobRow, JobStatus
 
 DEFAULT_COLLECTION = "default"
 # What the local embedder reads of one text; a job's snapshot is lowered to the window of whichever works on it.
@@ -71,6 +69,15 @@ ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_sho
 _FILE_SCHEMA: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1}
 FilePart = Annotated[Upload | str, PlainValidator(lambda value: value), WithJsonSchema(_FILE_SCHEMA)]
 Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata), WithJsonSchema(METADATA)]
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Publish a field that may be left out, but not be null."""
+    [given] = [each for each in schema.pop("anyOf") if each != {"type": "null"}]
+    schema.update(given)
+    schema.pop("default", None)
+
+
 Strategy = Literal["recursive", "semantic", "fixed", "structure"]
 Status = Literal["queued", "processing", "indexed", "failed", "deleted"]
 
@@ -197,114 +204,21 @@ def _checked_file(value: Upload | str | None) -> Upload | str | None:
 IngestRequest = IngestText | IngestForm
 
 
-class Failure(Answer):
-    """Why a document has no chunks."""
+class DocumentChange(JsonBody):
+    """What is to be different, as a JSON merge patch (RFC 7396); what is left out stays as it is."""
 
-    code: str
-    message: str
+    metadata: Metadata | None = Field(
+        None, description="Merged into the metadata: null removes a name. Null for the whole removes all."
+    )
+    collection: Collection | None = Field(None, json_schema_extra=_never_null)
+    external_id: ExternalId | None = Field(None, description="Null takes the name away.")
 
-
-class IngestAccepted(Answer):
-    """The document is stored, and the job will index it."""
-
-    document_id: str
-    revision: int
-    job_id: str
-    status: Status
-
-
-class IngestFinished(IngestAccepted):
-    """What became of the document; `error` says why it failed."""
-
-    error: Failure | None
-
-
-class DocumentDeleted(Answer):
-    """The document is gone from every answer; `job_id` clears it out of the index."""
-
-    document_id: str
-    job_id: str
-    status: Literal["deleted"] = "deleted"
-
-
-class DocumentView(Answer):
-    """A document. `indexed_revision` is the one that answers; a newer `revision` may be on its way."""
-
-    document_id: str
-    collection: str
-    external_id: str | None
-    source: str
-    source_type: str
-    metadata: dict[str, Any]
-    status: Status
-    revision: int
-    indexed_revision: int | None
-    chunk_count: int
-    error: Failure | None
-    created_at: datetime
-    updated_at: datetime
-    indexed_at: datetime | None
-    deleted_at: datetime | None
-
+    @field_validator("collection")
     @classmethod
-    def of(cls, row: DocumentRow) -> Self:
-        return cls(
-            document_id=row.id,
-            collection=row.collection,
-            external_id=row.external_id,
-            source=row.source,
-            source_type=row.source_type,
-            metadata=row.user_metadata,
-            status=DocumentStatus(row.status).value,
-            revision=row.revision,
-            indexed_revision=row.indexed_revision,
-            chunk_count=row.chunk_count,
-            error=failure_of(row),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            indexed_at=row.indexed_at,
-            deleted_at=row.deleted_at,
-        )
-
-
-class DocumentPage(Page[DocumentView]):
-    pass
-
-
-class JobView(Answer):
-    """A piece of asynchronous work. A queued job that has an `error` is being tried again."""
-
-    job_id: str
-    document_id: str
-    revision: int
-    kind: Literal["rag.ingest", "rag.delete"]
-    status: Literal["queued", "processing", "succeeded", "failed", "cancelled"]
-    progress: dict[str, Any]
-    attempt: int
-    error: Failure | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @classmethod
-    def of(cls, row: JobRow) -> Self:
-        return cls(
-            job_id=row.id,
-            document_id=row.document_id,
-            revision=row.revision,
-            kind=JobKind(row.kind).value,
-            status=JobStatus(row.status).value,
-            progress=row.progress,
-            attempt=row.attempt,
-            error=failure_of(row),
-            created_at=row.created_at,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-        )
-
-
-def failure_of(row: DocumentRow | JobRow) -> Failure | None:
-    return Failure(code=row.error_code, message=row.error_message or "") if row.error_code else None
+    def _has_a_collection(cls, value: str | None) -> str:
+        if value is None:
+            raise ValueError("A document is always in a collection")
+        return value
 
 
 class DocumentsQuery(PageQuery):
@@ -314,22 +228,18 @@ class DocumentsQuery(PageQuery):
     search: str | None = Field(None, max_length=200, description="Literal text in source or external_id.")
 
 
-class ChunkView(Answer):
-    chunk_id: str
-    position: int
-    content: str
-    page: int | None
-    section: str | None
-
-
-class ChunkPage(Answer):
-    items: list[ChunkView]
-    total: int
-    skip: int
-    limit: int
-    has_more: bool
-
-
-class ChunksQuery(QueryString):
+class SkipQuery(QueryString):
     skip: Annotated[WholeNumber, Field(ge=0, le=1_000_000)] = 0
     limit: Annotated[WholeNumber, Field(ge=1, le=100)] = 20
+
+
+class ChunksQuery(SkipQuery):
+    pass
+
+
+class RevisionsQuery(SkipQuery):
+    pass
+
+
+class CollectionsQuery(SkipQuery):
+    pass

@@ -1,50 +1,50 @@
 """Documents come and go: each change is one transaction that also promises the work it causes."""
 
-import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from core.clock import Clock
-from core.errors import Conflict, ResourceNotFound
+from core.errors import Conflict, ResourceNotFound, ValidationFailed
 from core.events import EventType
-from core.ids import DocumentId, JobId, TenantId, is_uuid
+from core.ids import DocumentId, TenantId, is_uuid
 from server.auth.principal import Principal
 from server.openapi.pagination import Cursors
-from server.rag.documents.repository import DocumentRepository, JobRepository, page_of
+from server.openapi.preconditions import demand
+from server.rag.documents.merge_patch import merged
+from server.rag.documents.metadata import check_metadata
+from server.rag.documents.repository import DocumentRepository, collections_of, page_of, revisions_of
 from server.rag.documents.schemas import (
+    CollectionsQuery,
+    DocumentChange,
+    DocumentsQuery,
+    IngestRequest,
+    RevisionsQuery,
+)
+from server.rag.documents.views import (
+    CollectionPage,
+    CollectionView,
+    DocumentChanged,
     DocumentDeleted,
     DocumentPage,
-    DocumentsQuery,
     DocumentView,
     IngestAccepted,
-    IngestFinished,
-    IngestRequest,
-    JobView,
-    Status,
-    failure_of,
+    RevisionPage,
+    RevisionView,
 )
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
-from stores.letterbox import OPEN, Letterbox
+from stores.letterbox import Letterbox
 from stores.outbox import Outbox
 from stores.redis import Bell
 from stores.sql.engine import Database, Session
-from stores.sql.models import DocumentRow, DocumentStatus, JobKind, JobStatus
+from stores.sql.models import DocumentRow, DocumentStatus, JobKind
 
 _REPROCESSABLE = (DocumentStatus.INDEXED, DocumentStatus.FAILED)
 # Making a document loses against another request that makes the same one; revising it next cannot lose again,
 # unless it is deleted in between.
 _TRIES = 5
-_FIRST_LOOK_SECONDS = 0.02
-_SLOWEST_LOOK_SECONDS = 0.2
-# What a job's state means for its document. A job is cancelled when its document is deleted.
-_SHOWN_AS: dict[JobStatus, Status] = {
-    JobStatus.QUEUED: "queued",
-    JobStatus.PROCESSING: "processing",
-    JobStatus.SUCCEEDED: "indexed",
-    JobStatus.FAILED: "failed",
-    JobStatus.CANCELLED: "deleted",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,6 @@ class DocumentService:
     clock: Clock
     new_id: Callable[[], str]
     cursors: Cursors
-    stopping: asyncio.Event
 
     async def accept(self, owner: Principal, request: IngestRequest) -> IngestAccepted:
         """Store the document, or the next revision of it, and promise to index it."""
@@ -131,24 +130,6 @@ class DocumentService:
         row.error_code = row.error_message = None
         row.updated_at = self.clock.now()
 
-    async def outcome(
-        self, owner: Principal, accepted: IngestAccepted, *, wait_seconds: float
-    ) -> IngestAccepted | IngestFinished:
-        """Wait for the job, but no longer than `wait_seconds` or the server's life; return how far it has come."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait_seconds
-        pause = _FIRST_LOOK_SECONDS
-        while (remaining := deadline - loop.time()) > 0 and not self.stopping.is_set():
-            await asyncio.sleep(min(pause, remaining))
-            pause = min(pause * 1.25, _SLOWEST_LOOK_SECONDS)
-            async with self.database.reading() as session:
-                job = await JobRepository(session, owner.tenant_id).find(JobId(accepted.job_id))
-            if job is not None:
-                accepted = accepted.model_copy(update={"status": _SHOWN_AS[JobStatus(job.status)]})
-                if job.status not in OPEN:
-                    return IngestFinished(**accepted.model_dump(), error=failure_of(job))
-        return accepted
-
     async def page(self, owner: Principal, query: DocumentsQuery) -> DocumentPage:
         return await self.database.unchanged((owner.tenant_id, query), lambda: self._page(owner.tenant_id, query))
 
@@ -216,14 +197,88 @@ class DocumentService:
         await self.database.when_committed(self.bell.ring)
         return accepted
 
-    async def job(self, owner: Principal, job_id: str) -> JobView:
-        found = None
-        if is_uuid(job_id):
-            async with self.database.reading() as session:
-                found = await JobRepository(session, owner.tenant_id).find(JobId(job_id))
-        if found is None:
-            raise ResourceNotFound("job", job_id)
-        return JobView.of(found)
+    async def change(
+        self, owner: Principal, document_id: str, change: DocumentChange, *, expected: frozenset[str] | None
+    ) -> DocumentChanged:
+        """Make the next revision of the document: the same bytes, described or placed anew.
+
+        A revision, because then the index changes as it always does, in one commit. Its texts are those that were
+        embedded before, so it costs the reading of the file and no embedding.
+        """
+        async with self.database.transaction() as session:
+            documents = DocumentRepository(session, owner.tenant_id)
+            row = await documents.locked(_document_id(document_id))
+            if row is None:
+                raise ResourceNotFound("document", document_id)
+            demand(row.revision, expected)
+            before = await documents.revision(row)
+            if not _apply(row, change):
+                return DocumentChanged(document=DocumentView.of(row), job_id=None)
+            row.revision += 1
+            row.status = DocumentStatus.QUEUED
+            row.error_code = row.error_message = None
+            row.updated_at = self.clock.now()
+            if not await documents.stored(row):
+                raise Conflict("Another document of the collection has this external id.")
+            documents.add_revision(
+                row,
+                chunking=before.chunking,
+                blob_key=before.blob_key,
+                size_bytes=before.size_bytes,
+                now=row.updated_at,
+            )
+            accepted = self._promise(session, owner, row)
+            await self._log(session, owner, "document.changed", row)
+        await self.database.when_committed(self.bell.ring)
+        return DocumentChanged(document=DocumentView.of(row), job_id=accepted.job_id)
+
+    async def revisions(self, owner: Principal, document_id: str, query: RevisionsQuery) -> RevisionPage:
+        document = await self.document(owner, document_id)
+        found = await self.database.read(
+            revisions_of(owner.tenant_id, DocumentId(document.document_id), skip=query.skip, limit=query.limit)
+        )
+        return RevisionPage(
+            items=[RevisionView.of(row, document.indexed_revision) for row in found.rows],
+            total=found.total,
+            skip=query.skip,
+            limit=query.limit,
+            has_more=found.more,
+        )
+
+    async def collections(self, owner: Principal, query: CollectionsQuery) -> CollectionPage:
+        found = await self.database.read(collections_of(owner.tenant_id, skip=query.skip, limit=query.limit))
+        return CollectionPage(
+            items=[CollectionView(**asdict(counted)) for counted in found.rows],
+            total=found.total,
+            skip=query.skip,
+            limit=query.limit,
+            has_more=found.more,
+        )
+
+
+def _apply(row: DocumentRow, change: DocumentChange) -> bool:
+    """Describe the document anew; whether anything is different. Raises ValidationFailed for what is too much."""
+    given = change.model_fields_set
+    wanted = {
+        "user_metadata": _metadata(row, change) if "metadata" in given else row.user_metadata,
+        "collection": change.collection if "collection" in given else row.collection,
+        "external_id": change.external_id if "external_id" in given else row.external_id,
+    }
+    # As JSON: 1 and true, or 1 and 1.0, are equal to Python.
+    different = [name for name, value in wanted.items() if json.dumps(value) != json.dumps(getattr(row, name))]
+    for name in different:
+        setattr(row, name, wanted[name])
+    return bool(different)
+
+
+def _metadata(row: DocumentRow, change: DocumentChange) -> dict[str, Any]:
+    if change.metadata is None:
+        return {}
+    try:
+        return check_metadata(merged(row.user_metadata, change.metadata))
+    except ValueError as fault:
+        violations = [{"pointer": "/metadata", "message": str(fault)}]
+        raise ValidationFailed("The request is not valid.", violations=violations) from None
 
 
 def _document_id(text: str) -> DocumentId:

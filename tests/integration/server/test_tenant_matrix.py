@@ -82,7 +82,12 @@ ROWS = {
     "list_chunks": Row(ids=DOCUMENT),
     "delete_document": Row(ids=DOCUMENT),
     "reprocess_document": Row(ids=DOCUMENT),
+    "change_document": Row(ids=DOCUMENT, body={"metadata": {"team": "optics"}}),
+    "list_revisions": Row(ids=DOCUMENT),
+    "list_collections": Row(),
+    "list_jobs": Row(),
     "get_job": Row(ids=JOB),
+    "cancel_job": Row(ids=JOB),
     "query_documents": Row(body={"query": "dome"}),
 }
 
