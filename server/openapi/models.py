@@ -19,6 +19,8 @@ class RequestBody(BaseModel):
 
     model_config = _STRICT
     media_type: ClassVar[str]
+    named_schemas: ClassVar[Mapping[str, Any]] = {}
+    """What schemas written by hand in it refer to, by the name under which it is to be published."""
 
     @model_validator(mode="before")
     @classmethod
