@@ -187,6 +187,38 @@ class ParsingTimedOut(IngestFailed):
     code = "PARSING_TIMED_OUT"
 
 
+class AddressBlocked(IngestFailed):
+    """The address is one this platform does not connect to on behalf of a user, or leads to one."""
+
+    code = "EGRESS_BLOCKED"
+
+
+class SourceNotFound(IngestFailed):
+    """There is nothing at the address any more, or never was."""
+
+    code = "SOURCE_NOT_FOUND"
+
+
+class SourceDenied(IngestFailed):
+    """The source wants a login, or refuses."""
+
+    code = "SOURCE_DENIED"
+
+
+class SourceUnavailable(IngestFailed):
+    """The source cannot be reached or cannot answer now."""
+
+    code = "SOURCE_UNAVAILABLE"
+    retryable = True
+
+
+class SourceTimedOut(IngestFailed):
+    """The source did not answer in time."""
+
+    code = "SOURCE_TIMED_OUT"
+    retryable = True
+
+
 class EmbeddingFailed(IngestFailed):
     """The embedder could not answer."""
 

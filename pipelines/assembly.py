@@ -15,8 +15,12 @@ from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.parsing.jail import JailedParser
+from pipelines.sources.contents import Contents
+from pipelines.sources.web import WebPages
 from stores.blobs import BlobStore
 from stores.documents import Documents
+from stores.egress import Allowance, Egress
+from stores.fetched import Fetches
 from stores.generations import Generations
 from stores.lance import LanceStore
 from stores.leases import Leases
@@ -75,10 +79,15 @@ async def open_ingestion(
     blobs = BlobStore(settings.blob_path.as_uri())
     lance = LanceStore(settings.lance_path)
     leases = Leases(database, clock, job_lease)
+    egress = Egress(allow=Allowance.of(settings.egress_allow))
     parser = JailedParser(timeout_seconds=settings.parse_timeout_seconds, memory_bytes=settings.parse_memory_bytes)
     tools = IngestTools(
         documents=documents,
-        blobs=blobs,
+        contents=Contents(
+            blobs=blobs,
+            fetches=Fetches(database),
+            pages=WebPages(egress, max_bytes=settings.max_upload_bytes),
+        ),
         parser=parser,
         indexes=indexes,
         vectors=SqliteVectorCache(settings.home / "vectors.sqlite3"),
@@ -112,4 +121,5 @@ async def open_ingestion(
         )
     finally:
         await parser.close()
+        await egress.close()
         await database.dispose()

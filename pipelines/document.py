@@ -27,10 +27,14 @@ class ChunkingStrategy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """Bytes as they were handed in. `name` is a label for people and never opened."""
+    """Bytes as they were handed in. `name` is a label for people and never opened.
+
+    Of a web page only the main content counts; a page that somebody posted as a file counts whole.
+    """
 
     name: str
     content: bytes
+    is_web_page: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from pipelines.embedding.base import Vectors
 from pipelines.embedding.cache import VectorCache, embed_reusing
 from pipelines.index.indexes import Indexes, chunking_of
 from pipelines.parsing.base import Parser
+from pipelines.sources.contents import Contents
 from stores.blobs import BlobStore
 from stores.documents import Documents, StoredRevision
 from stores.generations import Generation
@@ -59,11 +60,15 @@ class IngestTools:
     """What the steps work with, made once a process."""
 
     documents: Documents
-    blobs: BlobStore
+    contents: Contents
     parser: Parser
     indexes: Indexes
     vectors: VectorCache
     max_attempts: int
+
+    @property
+    def blobs(self) -> BlobStore:
+        return self.contents.blobs
 
 
 def document_of(stored: StoredRevision, generation: Generation) -> Document:
@@ -100,11 +105,12 @@ async def fetch(tools: IngestTools, jobs: Sequence[Job]) -> list[Work]:
         if job.attempt > tools.max_attempts:
             return replace(work, failure=_exhausted(job))
         try:
-            content = await tools.blobs.get(found.tenant_id, found.blob_key)
+            return replace(work, file=await tools.contents.of(found))
+        except IngestFailed as failure:
+            return replace(work, failure=failure)
         except OSError as error:
             log.error("blob.unreadable", job=job.id, error=repr(error))
             return replace(work, failure=_internal())
-        return replace(work, file=SourceFile(name=found.source, content=content))
 
     return list(await asyncio.gather(*map(bring, jobs)))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -70,6 +70,11 @@ def _job(row: JobRow) -> Job:
         fence=row.fence,
         created_at=row.created_at,
     )
+
+
+def _swept_by(lane: Lane) -> ColumnElement[bool]:
+    # Whatever waits for strangers stays out of the lane that must not wait.
+    return JobRow.lane != Lane.FETCH if lane is Lane.STREAM else true()
 
 
 def _first_of_its_document() -> ColumnElement[bool]:
@@ -178,7 +183,7 @@ class Letterbox:
         return and_(
             JobRow.status.in_(OPEN),
             JobRow.available_at <= now,
-            or_(JobRow.lane == lane, JobRow.available_at <= now - self._sweep_after),
+            or_(JobRow.lane == lane, and_(_swept_by(lane), JobRow.available_at <= now - self._sweep_after)),
             _first_of_its_document(),
         )
 

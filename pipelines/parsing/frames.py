@@ -15,7 +15,7 @@ from pipelines.document import Element, ElementKind, SourceFile
 from pipelines.parsing.base import ParsedFile
 from pipelines.parsing.limits import MAX_ELEMENTS
 
-_REQUEST = struct.Struct("!dII")  # seconds, bytes of the name, bytes of the content
+_REQUEST = struct.Struct("!dII?")  # seconds, bytes of the name, bytes of the content, whether from the web
 _ANSWER = struct.Struct("!cI")  # what it is, bytes of the body
 _ELEMENT = struct.Struct("!BIII")  # kind, page (0 is none), bytes of the section (0 is none), bytes of the text
 ANSWER_PREFIX_BYTES = _ANSWER.size
@@ -37,7 +37,7 @@ class MalformedAnswer(ValueError):
 def request(file: SourceFile, seconds: float) -> bytes:
     """Return the frame that hands a file to the child."""
     name = file.name.encode("utf-8", "replace")
-    return _REQUEST.pack(seconds, len(name), len(file.content)) + name + file.content
+    return _REQUEST.pack(seconds, len(name), len(file.content), file.is_web_page) + name + file.content
 
 
 def read_request(stream: BinaryIO) -> tuple[SourceFile, float] | None:
@@ -45,9 +45,9 @@ def read_request(stream: BinaryIO) -> tuple[SourceFile, float] | None:
     prefix = stream.read(_REQUEST.size)
     if len(prefix) < _REQUEST.size:
         return None
-    seconds, name_bytes, content_bytes = _REQUEST.unpack(prefix)
+    seconds, name_bytes, content_bytes, is_web_page = _REQUEST.unpack(prefix)
     name = stream.read(name_bytes).decode("utf-8", "replace")
-    return SourceFile(name=name, content=stream.read(content_bytes)), seconds
+    return SourceFile(name=name, content=stream.read(content_bytes), is_web_page=is_web_page), seconds
 
 
 def answer(elements: tuple[Element, ...]) -> bytes:

@@ -19,6 +19,7 @@ from pipelines.parsing.office import read_docx, read_pptx
 from pipelines.parsing.pdf import read_pdf
 from pipelines.parsing.plain import read_code, read_text
 from pipelines.parsing.sheets import read_csv, read_xls, read_xlsx
+from pipelines.parsing.web_page import read_web_page
 
 PARSERS: dict[FileFormat, Callable[[SourceFile], Iterator[Element]]] = {
     FileFormat.PDF: read_pdf,
@@ -42,7 +43,7 @@ def read(file: SourceFile) -> tuple[Element, ...]:
     """Return the elements of `file`. Raises an IngestFailed that says what a person can do; MemoryError passes."""
     found = detect(file)
     try:
-        return finished(PARSERS[found](file))
+        return finished(_parser(file, found)(file))
     except (IngestFailed, MemoryError, Confined):
         raise
     except Exception as error:  # parsers raise anything at all on damaged input
@@ -52,6 +53,10 @@ def read(file: SourceFile) -> tuple[Element, ...]:
             f"The file looks like {found.value} and cannot be read as such; it may be damaged. "
             "Save it again in its program and post it anew."
         ) from error
+
+
+def _parser(file: SourceFile, found: FileFormat) -> Callable[[SourceFile], Iterator[Element]]:
+    return read_web_page if file.is_web_page and found is FileFormat.HTML else PARSERS[found]
 
 
 def _is_for_want_of_memory(error: BaseException | None) -> bool:
@@ -67,3 +72,4 @@ def warm() -> None:
     """Import and run what the first file of each format would otherwise wait for."""
     for name, content in samples.every_format():
         finished(PARSERS[FileFormat(name)](SourceFile(name=name, content=content)))
+    finished(read_web_page(SourceFile(name="page", content=samples.web_page())))

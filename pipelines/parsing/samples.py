@@ -25,6 +25,12 @@ def every_format() -> Iterator[tuple[str, bytes]]:
     yield "xlsx", _xlsx()
 
 
+def web_page() -> bytes:
+    """Return a page with something around its main content."""
+    paragraph = f"<p>{_SENTENCES * 5}</p>"
+    return f"<html><body><nav>Home</nav><article><h1>One</h1>{paragraph}</article></body></html>".encode()
+
+
 def _pdf() -> bytes:
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",

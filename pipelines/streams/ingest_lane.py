@@ -18,6 +18,8 @@ log = get_logger()
 
 # A batch shares one fork, one embedding call and one Lance commit; more gains little and makes the first wait.
 BATCH_JOBS = 32
+# Those that are fetched first wait for the slowest site among them.
+FETCHED_JOBS = 8
 
 
 async def work_off(tools: IngestTools, writer: IndexWriter, jobs: Sequence[Job], kept: KeptJobs) -> Outcome:
@@ -43,6 +45,7 @@ class IngestLane:
     lease: timedelta
     owner: str
     slots: int = 2
+    fetching_slots: int = 4
     poll_seconds: float = 1.0
     grace_seconds: float = 3.0
     upkeep_seconds: float = 5.0
@@ -52,7 +55,8 @@ class IngestLane:
         """Work until `stop` is set. What is not finished `grace_seconds` later is put back for another worker."""
         rung = asyncio.Event()
         beside = [asyncio.create_task(self._listen(rung)), asyncio.create_task(self._keep_up())]
-        slots = [asyncio.create_task(self._slot(stop, rung)) for _ in range(self.slots)]
+        lanes = [Lane.STREAM] * self.slots + [Lane.FETCH] * self.fetching_slots
+        slots = [asyncio.create_task(self._slot(lane, stop, rung)) for lane in lanes]
         await stop.wait()
         _done, unfinished = await asyncio.wait(slots, timeout=self.grace_seconds)
         for task in (*unfinished, *beside):
@@ -74,12 +78,12 @@ class IngestLane:
                 with may_fail("tidying an index"):
                     await self.writer.tidy(tenant_id)
 
-    async def _slot(self, stop: asyncio.Event, rung: asyncio.Event) -> None:
+    async def _slot(self, lane: Lane, stop: asyncio.Event, rung: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
         while not stop.is_set():
             rung.clear()
             try:
-                found = await self.take_batch()
+                found = await self.take_batch(lane)
             except Exception:  # the database is away, say: the lane outlives it
                 log.exception("lane.batch_failed")
                 found = 0
@@ -90,9 +94,10 @@ class IngestLane:
                 waiting.cancel()
         stopping.cancel()
 
-    async def take_batch(self) -> int:
-        """Claim one batch and finish it; return how many jobs it had."""
-        jobs = await self.letterbox.claim(self.owner, Lane.STREAM, limit=BATCH_JOBS)
+    async def take_batch(self, lane: Lane = Lane.STREAM) -> int:
+        """Claim one batch of `lane` and finish it; return how many jobs it had."""
+        limit = FETCHED_JOBS if lane is Lane.FETCH else BATCH_JOBS
+        jobs = await self.letterbox.claim(self.owner, lane, limit=limit)
         if not jobs:
             return 0
         async with keep(self.letterbox, jobs, lease=self.lease) as kept:

@@ -68,6 +68,9 @@ class DocumentRevisionRow(Base):
     source_type: Mapped[str] = mapped_column(String(20))
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", Json)
     chunking: Mapped[dict[str, Any]] = mapped_column(Json)
+    # Empty until the bytes of an address have been fetched.
     blob_key: Mapped[str] = mapped_column(String(200))
     size_bytes: Mapped[int] = mapped_column(Integer)
+    # What the place said where the bytes were fetched: its final URL, ETag, Last-Modified, Content-Type.
+    origin: Mapped[dict[str, str] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -27,6 +27,8 @@ class JobStatus(StrEnum):
 class Lane(StrEnum):
     STREAM = "stream"
     BATCH = "batch"
+    # Of the stream worker as well, in slots of their own: a site that takes its time keeps no posted file waiting.
+    FETCH = "fetch"
 
 
 class JobRow(Base):

@@ -20,6 +20,8 @@ from pipelines.embedding.catalogue import EmbedderCatalogue
 from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
+from pipelines.sources.contents import Contents
+from pipelines.sources.web import WebPages
 from pipelines.streams.ingest_lane import work_off
 from server.app.application import create_app
 from server.auth.api_keys.service import create_key, create_tenant
@@ -27,6 +29,8 @@ from server.auth.principal import Scope
 from server.middleware.framing import StrictProtocol
 from stores.blobs import BlobStore
 from stores.documents import Documents
+from stores.egress import Allowance, Egress
+from stores.fetched import Fetches
 from stores.generations import Generations
 from stores.job_keeper import keep
 from stores.lance import LanceStore
@@ -75,6 +79,9 @@ class Api:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
+    def egress(self) -> Egress:
+        return Egress(allow=Allowance.of(self.settings.egress_allow))
+
     async def work(self) -> int:
         """Do everything that is waiting, as a worker would; return how many jobs that were."""
         clock = SystemClock()
@@ -84,7 +91,11 @@ class Api:
         documents = Documents(self.database, clock)
         tools = IngestTools(
             documents=documents,
-            blobs=BlobStore(self.settings.blob_path.as_uri()),
+            contents=Contents(
+                blobs=BlobStore(self.settings.blob_path.as_uri()),
+                fetches=Fetches(self.database),
+                pages=WebPages(self.egress(), max_bytes=self.settings.max_upload_bytes),
+            ),
             parser=ParagraphParser(),
             indexes=indexes,
             vectors=MemoryVectorCache(),
@@ -102,7 +113,8 @@ class Api:
             max_attempts=self.settings.job_max_attempts,
         )
         done = 0
-        while jobs := await letterbox.claim("test", Lane.STREAM, limit=32):
+        lanes = (Lane.STREAM, Lane.FETCH)
+        while jobs := [job for lane in lanes for job in await letterbox.claim("test", lane, limit=32)]:
             async with keep(letterbox, jobs, lease=LEASE) as kept:
                 await work_off(tools, writer, jobs, kept)
             done += len(jobs)
