@@ -126,6 +126,12 @@ class SecretExpired(ApiError):
     status, code = 410, "SECRET_EXPIRED"
 
 
+class IndexVersionGone(ApiError):
+    """The version of the index is not kept any more: ask the newest, or tag a version that is to stay."""
+
+    status, code = 410, "RESOURCE_NOT_FOUND"
+
+
 class PayloadTooLarge(ApiError):
     """The body is longer than the route accepts."""
 

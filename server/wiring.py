@@ -34,6 +34,9 @@ from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
 from server.rag.documents.chunks import StoredChunks
 from server.rag.documents.service import DocumentService
+from server.rag.generations.service import GenerationService
+from server.rag.golden_sets.service import GoldenSetService
+from server.rag.index_tags.service import TagService
 from server.rag.jobs.service import JobService
 from server.rag.queries.service import Answering
 from server.rag.query_embedder import QueryEmbedder
@@ -45,9 +48,13 @@ from server.telemetry.service import Telemetry
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.gcra import Gcra, Limit, LocalGcra, SoftCounter, microseconds
+from stores.generation_work import GenerationWork
 from stores.generations import Generations
+from stores.golden_sets import GoldenSets
 from stores.idempotency import IdempotencyRecords
+from stores.index_history import IndexHistory
 from stores.lance import LanceStore
+from stores.leases import Leases
 from stores.letterbox import Letterbox
 from stores.outbox import Outbox
 from stores.redis import HEARTBEAT_KEY, Bell, connect, connect_impatiently
@@ -89,6 +96,9 @@ class Parts:
     jobs: JobService
     chunks: StoredChunks
     answering: Answering
+    generations: GenerationService
+    golden_sets: GoldenSetService
+    index_tags: TagService
     health: HealthService
     telemetry: Telemetry
 
@@ -112,7 +122,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         )
     )
     embedders.configured.start()
-    indexes = QueryIndexes(lance=lance, embedders=embedders, generations=Generations(database, clock))
+    indexes = QueryIndexes(
+        lance=lance,
+        embedders=embedders,
+        generations=Generations(database, clock),
+        history=IndexHistory(database),
+    )
     envelope = open_envelope(settings)
     cursors = Cursors(partial(envelope.mac, purpose="cursor"))
     audit = AuditLog(clock)
@@ -182,6 +197,21 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=Answering(indexes=indexes),
+                generations=GenerationService(
+                    database=database,
+                    generations=indexes.generations,
+                    work=GenerationWork(database, clock),
+                    golden_sets=GoldenSets(database),
+                    embedders=embedders,
+                    lance=lance,
+                    leases=Leases(database, clock, timedelta(seconds=settings.job_lease_seconds)),
+                    outbox=Outbox(clock),
+                    audit=audit,
+                    clock=clock,
+                    new_id=new_id,
+                ),
+                index_tags=TagService(database=database, indexes=indexes, audit=audit, clock=clock),
+                golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
                 telemetry=Telemetry(database),
             )

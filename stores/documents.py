@@ -43,7 +43,12 @@ class Documents:
 
     async def revisions(self, jobs: Sequence[Job]) -> dict[tuple[DocumentId, int], StoredRevision]:
         """Return the revisions that `jobs` are about; those of deleted documents are left out."""
-        wanted = [(job.document_id, job.revision) for job in jobs]
+        return await self.revisions_of([(job.document_id, job.revision) for job in jobs])
+
+    async def revisions_of(
+        self, wanted: Sequence[tuple[DocumentId, int]]
+    ) -> dict[tuple[DocumentId, int], StoredRevision]:
+        """Return these revisions; those of deleted documents are left out."""
         query = (
             select(DocumentRevisionRow, DocumentRow.collection)
             .join(DocumentRow, DocumentRow.id == DocumentRevisionRow.document_id)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Select, bindparam, delete, func, insert, literal, select
+from sqlalchemy import Select, bindparam, case, delete, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -208,7 +208,6 @@ class Generations:
         if not held:
             return
         insert_or = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        stored = GenerationDocumentRow.__table__.columns
         own = select(func.coalesce(DocumentRow.indexed_at, DocumentRow.updated_at)).where(
             DocumentRow.id == bindparam("document_id")
         )
@@ -221,12 +220,19 @@ class Generations:
             error_code=bindparam("error_code"),
             error_message=bindparam("error_message"),
         )
-        replaced = [column.name for column in stored if not column.primary_key]
+        before, given = GenerationDocumentRow, adding.excluded
         adding = adding.on_conflict_do_update(
             index_elements=["generation_id", "document_id"],
-            set_={name: adding.excluded[name] for name in replaced},
-            where=func.coalesce(GenerationDocumentRow.indexed_revision, 0)
-            <= func.coalesce(adding.excluded.indexed_revision, 0),
+            set_={
+                # A revision that failed leaves the one before it where it is.
+                "indexed_revision": func.coalesce(given.indexed_revision, before.indexed_revision),
+                "chunk_count": case((given.indexed_revision.is_(None), before.chunk_count), else_=given.chunk_count),
+                "source_indexed_at": given.source_indexed_at,
+                "error_code": given.error_code,
+                "error_message": given.error_message,
+            },
+            where=given.indexed_revision.is_(None)
+            | (func.coalesce(before.indexed_revision, 0) <= given.indexed_revision),
         )
         await (await session.connection()).execute(adding, [asdict(holding) for holding in held])
 

@@ -34,6 +34,9 @@ from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
 from server.rag.documents.routes import documents
+from server.rag.generations.routes import generations
+from server.rag.golden_sets.routes import golden_sets
+from server.rag.index_tags.routes import index_tags
 from server.rag.jobs.routes import jobs
 from server.rag.queries.routes import queries
 from server.telemetry.routes import telemetry
@@ -66,7 +69,23 @@ _CONFIG = {
 def operations() -> list[Operation]:
     """Return every operation of the API, room by room."""
     return list(
-        chain(health, openapi, versions, sessions, well_known, mfa, api_keys, tenants, audit, documents, jobs, queries)
+        chain(
+            health,
+            openapi,
+            versions,
+            sessions,
+            well_known,
+            mfa,
+            api_keys,
+            tenants,
+            audit,
+            documents,
+            jobs,
+            queries,
+            generations,
+            golden_sets,
+            index_tags,
+        )
     )
 
 

@@ -1,18 +1,24 @@
 """Which index answers a tenant's questions: read anew for every question, with the embedder that it was made by."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from core.errors import ServiceUnavailable
+from core.errors import IndexVersionGone, ResourceNotFound, ServiceUnavailable
 from core.ids import DocumentId, TenantId
 from core.log import get_logger
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from server.rag.query_embedder import QueryEmbedder
 from stores.generations import Generation, Generations
+from stores.index_history import IndexHistory
 from stores.lance import ChunkTable, LanceStore
+from stores.sql.models import GenerationState
 
 log = get_logger()
+
+_VERSION = re.compile(r"g([1-9][0-9]{0,8})\.v([0-9]{1,15})", re.ASCII)
 
 
 class QueryEmbedders:
@@ -25,6 +31,10 @@ class QueryEmbedders:
     @property
     def configured(self) -> QueryEmbedder:
         return self.named(self._catalogue.configured)
+
+    @property
+    def configured_name(self) -> str:
+        return self._catalogue.configured
 
     def knows(self, name: str) -> bool:
         return self._catalogue.knows(name)
@@ -71,6 +81,7 @@ class QueryIndexes:
     lance: LanceStore
     embedders: QueryEmbedders
     generations: Generations
+    history: IndexHistory
 
     async def active(self, tenant_id: TenantId) -> QueryIndex:
         """Return the index that answers now. Raises ServiceUnavailable while its embedder cannot be had."""
@@ -90,11 +101,37 @@ class QueryIndexes:
             return None
         return self._index(generation.tenant_id, generation, embedder, snapshot, pinned=True)
 
-    async def of(self, generation: Generation) -> QueryIndex:
-        """Return a generation, whether it is the one that answers or not."""
-        embedder = await self._embedder(generation)
+    async def as_of(self, tenant_id: TenantId, name: str) -> QueryIndex:
+        """Return the index as it was: at a version as an answer gives it, at a time, or as it was tagged.
+
+        Raises ResourceNotFound for a tag or generation that there is not, IndexVersionGone for what is not kept.
+        """
+        generation, version = await self._named(tenant_id, name)
+        found = None if generation.state is GenerationState.RETIRED else await self.at(generation, version)
+        if found is None:
+            raise IndexVersionGone("This version of the index is not kept any more. Tag a version that is to stay.")
+        return found
+
+    async def _named(self, tenant_id: TenantId, name: str) -> tuple[Generation, int]:
+        if version := _VERSION.fullmatch(name):
+            generation = await self.history.numbered(tenant_id, int(version.group(1)))
+            if generation is None:
+                raise ResourceNotFound("index_version", name)
+            return generation, int(version.group(2))
+        if (moment := _moment(name)) is not None:
+            generation = await self.history.answering_at(tenant_id, moment)
+            if generation is None:
+                raise ResourceNotFound("index_version", name)
+            return generation, await self._newest_before(generation, moment)
+        tagged = await self.history.tagged(tenant_id, name)
+        if tagged is None:
+            raise ResourceNotFound("index_tag", name)
+        return tagged.generation, tagged.version
+
+    async def _newest_before(self, generation: Generation, moment: datetime) -> int:
         table = await self.lance.find_table(generation.tenant_id, generation.table_space, generation.dimensions)
-        return self._index(generation.tenant_id, generation, embedder, table)
+        versions = [] if table is None else await table.versions()
+        return max((found.number for found in versions if found.committed_at <= moment), default=0)
 
     def _index(
         self,
@@ -123,3 +160,11 @@ class QueryIndexes:
             log.error("index.space_changed", generation=generation.id, space=embedder.space)
             raise ServiceUnavailable("The embedder of this index has been set to another model; set it back.")
         return embedder
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

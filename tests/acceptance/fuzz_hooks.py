@@ -49,6 +49,8 @@ def _consistent(body: dict[str, Any]) -> dict[str, Any]:
     overlap, chunk = body.get("overlap_tokens"), body.get("chunk_tokens") or _USUAL_CHUNK_TOKENS
     if overlap is not None and overlap >= chunk:
         body["overlap_tokens"] = chunk - 1
+    if isinstance(body.get("chunking"), dict):
+        body["chunking"] = _consistent(dict(body["chunking"]))
     if body.get("expires_at") is not None:
         body["expires_at"] = "2999-01-01T00:00:00Z"
     if len(str(body.get("email", "")).casefold()) > len(str(body.get("email", ""))):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from core.errors import ServiceUnavailable
+from core.errors import IndexVersionGone, ResourceNotFound, ServiceUnavailable
 from server.auth.principal import RagReader
 from server.openapi.answers import answered
 from server.openapi.registry import Operations
@@ -22,7 +22,9 @@ def _answering(request: Request) -> "Answering":
     return service
 
 
-@queries.operation("POST", "/query", answers={200: QueryAnswer}, errors=[ServiceUnavailable])
+@queries.operation(
+    "POST", "/query", answers={200: QueryAnswer}, errors=[ServiceUnavailable, ResourceNotFound, IndexVersionGone]
+)
 async def query_documents(request: Request, owner: RagReader, body: QueryRequest) -> HTTPResponse:
     """Ask a question of the indexed documents.
 

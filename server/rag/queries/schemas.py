@@ -22,6 +22,12 @@ class QueryRequest(JsonBody):
     )
     mode: Literal["hybrid", "vector", "keyword"] = "hybrid"
     collection: Collection | None = Field(None, description="Without it, all of them.")
+    as_of: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(
+        None,
+        description="Ask the index as it was: an `index_version` of an answer, a time (ISO 8601), or a tag. Documents"
+        " deleted since are left out all the same.",
+        examples=["g3.v128"],
+    )
     explain: bool = Field(False, description="Add the part scores to each result.")
 
 

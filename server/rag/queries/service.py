@@ -40,8 +40,11 @@ class Answering:
             filters=request.filters,
             collection=request.collection,
         )
-
-        hits, version = await self._search(owner.tenant_id, question)
+        if request.as_of is None:
+            hits, version = await self._search(owner.tenant_id, question)
+        else:
+            index = await self.indexes.as_of(owner.tenant_id, request.as_of)
+            hits, version = await _hits(index, question), await index.version()
         results = [_explained(hit) if request.explain else _result(hit) for hit in hits]
         return QueryAnswer(
             results=results,

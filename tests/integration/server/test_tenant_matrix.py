@@ -19,7 +19,7 @@ from core.ids import TenantId, new_id
 from server.app.application import operations
 from server.auth.principal import Scope
 from server.openapi.registry import Operation
-from stores.sql.models import MembershipRow, Role, SessionRow, UserRow
+from stores.sql.models import IndexTagRow, MembershipRow, Role, SessionRow, UserRow
 from tests.integration.server.running import Api, running, settings_for
 
 MALFORMED = ["", "x", "00000000-0000-0000-0000-00000000000A", "00000000000000000000000000000000"]
@@ -36,6 +36,8 @@ class Row:
 TEXT = {"source_type": "text", "source": "The dome opens at dusk."}
 DOCUMENT, JOB, KEY = {"document_id": "document"}, {"job_id": "job"}, {"key_id": "key"}
 TENANT = {"tenant_id": "tenant"}
+GENERATION = {"generation_id": "generation"}
+GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
 CODE = {"code": "492039"}
@@ -89,6 +91,20 @@ ROWS = {
     "get_job": Row(ids=JOB),
     "cancel_job": Row(ids=JOB),
     "query_documents": Row(body={"query": "dome"}),
+    "create_generation": Row(body={}),
+    "list_generations": Row(),
+    "get_generation": Row(ids=GENERATION),
+    "promote_generation": Row(ids=GENERATION, body={}),
+    "roll_back_generation": Row(body={}),
+    "retire_generation": Row(ids=GENERATION),
+    "create_golden_set": Row(body=GOLDEN),
+    "list_golden_sets": Row(),
+    "get_golden_set": Row(ids={"golden_set_id": "golden_set"}),
+    "replace_golden_set": Row(ids={"golden_set_id": "golden_set"}, body=GOLDEN),
+    "delete_golden_set": Row(ids={"golden_set_id": "golden_set"}),
+    "create_index_tag": Row(body={"name": "audit"}),
+    "list_index_tags": Row(),
+    "delete_index_tag": Row(ids={"name": "index_tag"}),
 }
 
 
@@ -119,12 +135,25 @@ async def furnished(api: Api) -> House:
     async with api.client(key) as client:
         posted = (await client.post("/api/v1/rag/ingest", json=TEXT)).json()
         made = (await client.post("/api/v1/auth/api-keys", json={"name": "k", "scopes": ["rag:read"]})).json()
+        generation_id = (await client.post("/api/v1/rag/generations", json={})).json()["generation_id"]
+        golden = (await client.post("/api/v1/rag/golden-sets", json=GOLDEN | {"name": "weekly"})).json()
     member, session_id, now = new_id(), new_id(), SystemClock().now()
+    tag = f"t{new_id()}"
     async with api.database.transaction() as session:
         session.add(
             UserRow(id=member, email=f"{member}@example", name="", password_hash="", created_at=now, updated_at=now)
         )
         await session.flush()
+        session.add(
+            IndexTagRow(
+                tenant_id=tenant_id,
+                name=tag,
+                generation_id=generation_id,
+                version=1,
+                created_by="test",
+                created_at=now,
+            )
+        )
         session.add(SessionRow(id=session_id, user_id=member, created_at=now, expires_at=now + timedelta(days=1)))
         session.add(
             MembershipRow(
@@ -138,6 +167,9 @@ async def furnished(api: Api) -> House:
         "key": made["api_key"]["id"],
         "member": member,
         "session": session_id,
+        "generation": generation_id,
+        "golden_set": golden["golden_set_id"],
+        "index_tag": tag,
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

@@ -1,0 +1,1 @@
+"""Index generations: built beside the one that answers, measured, promoted, rolled back."""

@@ -1,0 +1,1 @@
+"""Names for versions of the index: what is tagged stays, and can be asked again."""
