@@ -17,10 +17,12 @@ from pipelines.chunking.limits import MIN_CHUNK_TOKENS
 from pipelines.document import ChunkingConfig, ChunkingStrategy
 from server.openapi.models import FormBody, JsonBody, QueryString, RequestBody, Upload, WholeNumber
 from server.openapi.pagination import PageQuery
+from server.rag.documents.addresses import ADDRESSES, branches, checked_address, is_address
 from server.rag.documents.metadata import check_metadata
 from server.rag.documents.published import METADATA
 
 DEFAULT_COLLECTION = "default"
+SOURCE_TYPES = ("file", "text", *ADDRESSES)
 # What the local embedder reads of one text; a job's snapshot is lowered to the window of whichever works on it.
 MAX_CHUNK_TOKENS = 254
 # PostgreSQL refuses index entries of more than about 2,700 bytes.
@@ -40,10 +42,10 @@ def _not_blank(value: str) -> str:
 
 
 def _available(value: str) -> str:
-    if value in ("url", "github"):
-        raise ValueError(f"Sources of type {value} are not available yet in this version; send a file or a text")
-    if value not in ("file", "text"):
-        raise ValueError("Input should be 'file' or 'text'")
+    if value == "github":
+        raise ValueError("Sources of type github are not available yet in this version; send a file, a text or a url")
+    if value not in SOURCE_TYPES:
+        raise ValueError("Input should be 'file', 'text' or 'url'")
     return value
 
 
@@ -55,13 +57,18 @@ def _no_file(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"pattern": r"\S"})]
 SourceType = Annotated[
-    str, AfterValidator(_available), Field(json_schema_extra={"enum": ["file", "text"]}, description="file or text.")
+    str,
+    AfterValidator(_available),
+    Field(json_schema_extra={"enum": list(SOURCE_TYPES)}, description="file, text, or what kind of address it is."),
 ]
 TextSourceType = Annotated[
     str,
     AfterValidator(_available),
     AfterValidator(_no_file),
-    Field(json_schema_extra={"enum": ["text"]}, description="text; a file is sent as a form."),
+    Field(
+        json_schema_extra={"enum": ["text", *ADDRESSES]},
+        description="text, or what kind of address it is; a file is sent as a form.",
+    ),
 ]
 Collection = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 ExternalId = Annotated[str, StringConstraints(min_length=1), AfterValidator(_short)]
@@ -115,45 +122,78 @@ class _Ingest(RequestBody):
             overlap_tokens=usual_overlap if self.overlap_tokens is None else self.overlap_tokens,
         )
 
+    @property
+    def identity(self) -> str | None:
+        """What the document is known by: what is posted from the same address again is its next revision."""
+        return self.external_id or (self.label if is_address(self.source_type) else None)
+
+    @property
+    def label(self) -> str:
+        """What answers call it."""
+        raise NotImplementedError
+
     def _text_label(self) -> str:
         """Return what answers call a text: its own `source` in the metadata, else its external id."""
         named = self.metadata.get("source")
         return named if isinstance(named, str) and named.strip() else self.external_id or "text"
 
 
+def _text_or_address(schema: dict[str, Any]) -> None:
+    """Publish what `source` is beside each source type."""
+    text = {"properties": {"source_type": {"const": "text"}, "source": {"pattern": r"\S"}}}
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"source_type": branch["properties"]["source_type"]}, "required": ["source_type"]},
+            "then": {"properties": {"source": branch["properties"]["source"]}},
+        }
+        for branch in (text, *branches())
+    ]
+
+
 class IngestText(_Ingest, JsonBody):
-    """A text in JSON."""
+    """A text, or an address to fetch the document from, in JSON."""
+
+    model_config = ConfigDict(json_schema_extra=_text_or_address)
 
     source_type: TextSourceType
-    source: Text = Field(description="The text itself.")
+    source: str = Field(description="The text itself, or the address.")
+
+    @field_validator("source")
+    @classmethod
+    def _suits_its_type(cls, value: str, info: ValidationInfo) -> str:
+        source_type = info.data.get("source_type", "")
+        return checked_address(source_type, value) if is_address(source_type) else _not_blank(value)
 
     @property
     def label(self) -> str:
-        return self._text_label()
+        return self.source if is_address(self.source_type) else self._text_label()
 
     @property
-    def content(self) -> bytes:
-        return self.source.encode()
+    def content(self) -> bytes | None:
+        """The bytes; None where they are to be fetched."""
+        return None if is_address(self.source_type) else self.source.encode()
 
 
 def _file_or_text(schema: dict[str, Any]) -> None:
     """Publish what the validators below hold a form to, as far as a schema can."""
     # A part with a filename may be called source as well; a schema has one type for one name.
-    schema["properties"]["source"] = {"type": "string", "pattern": r"\S", "description": "The text, or the file."}
+    described = "The text, the address, or the file."
+    schema["properties"]["source"] = {"type": "string", "pattern": r"\S", "description": described}
     schema["properties"]["file"] = _FILE_SCHEMA | {"description": "The file."}
     schema["oneOf"] = [
         {"properties": {"source_type": {"const": "text"}, "file": False}, "required": ["source"]},
         {"properties": {"source_type": {"const": "file"}, "source": False}, "required": ["file"]},
+        *({**branch, "properties": {**branch["properties"], "file": False}} for branch in branches()),
     ]
 
 
 class IngestForm(_Ingest, FormBody):
-    """A file, or a text, as a form. `metadata` and the numbers are JSON."""
+    """A file, a text or an address as a form. `metadata` and the numbers are JSON."""
 
     model_config = ConfigDict(json_schema_extra=_file_or_text)
     json_parts: ClassVar[frozenset[str]] = frozenset({"metadata", "chunk_tokens", "overlap_tokens"})
 
-    source: FilePart | None = Field(None, description="The file, or the text.")
+    source: FilePart | None = Field(None, description="The file, the text or the address.")
     file: FilePart | None = Field(
         None, description="Another name for the part that holds the file.", validate_default=True
     )
@@ -161,11 +201,14 @@ class IngestForm(_Ingest, FormBody):
     @field_validator("source")
     @classmethod
     def _source_suits_its_type(cls, value: Upload | str | None, info: ValidationInfo) -> Upload | str | None:
-        if info.data.get("source_type") == "text":
-            if isinstance(value, Upload):
-                raise ValueError("A text is sent as a part without a filename; a file has source_type file")
-            return value if value is None else _not_blank(value)
-        return _checked_file(value)
+        source_type = info.data.get("source_type")
+        if source_type == "file" or source_type is None:
+            return _checked_file(value)
+        if isinstance(value, Upload):
+            raise ValueError("A text or address is sent as a part without a filename; a file has source_type file")
+        if value is None:
+            return None
+        return checked_address(source_type, value) if is_address(source_type) else _not_blank(value)
 
     @field_validator("file")
     @classmethod
@@ -176,8 +219,8 @@ class IngestForm(_Ingest, FormBody):
             return value
         if info.data.get("source") is not None:
             raise ValueError("The document is there twice: send it as source or as file")
-        if info.data.get("source_type") == "text":
-            raise ValueError("A text is sent in a part named source")
+        if info.data.get("source_type", "file") != "file":
+            raise ValueError("A text or address is sent in a part named source")
         return _checked_file(value)
 
     @property
@@ -186,11 +229,16 @@ class IngestForm(_Ingest, FormBody):
 
     @property
     def label(self) -> str:
-        return self._document.name if isinstance(self._document, Upload) else self._text_label()
+        if isinstance(self._document, Upload):
+            return self._document.name
+        return self._document if is_address(self.source_type) else self._text_label()
 
     @property
-    def content(self) -> bytes:
-        return self._document.content if isinstance(self._document, Upload) else self._document.encode()
+    def content(self) -> bytes | None:
+        """The bytes; None where they are to be fetched."""
+        if isinstance(self._document, Upload):
+            return self._document.content
+        return None if is_address(self.source_type) else self._document.encode()
 
 
 def _checked_file(value: Upload | str | None) -> Upload | str | None:
@@ -224,7 +272,7 @@ class DocumentChange(JsonBody):
 class DocumentsQuery(PageQuery):
     collection: Collection | None = None
     status: Status | None = Field(None, description="Without it, all but the deleted ones.")
-    source_type: Literal["file", "text"] | None = None
+    source_type: Literal["file", "text", "url"] | None = None
     search: str | None = Field(None, max_length=200, description="Literal text in source or external_id.")
 
 

@@ -12,6 +12,7 @@ from core.ids import DocumentId, TenantId, is_uuid
 from server.auth.principal import Principal
 from server.openapi.pagination import Cursors
 from server.openapi.preconditions import demand
+from server.rag.documents.addresses import is_address
 from server.rag.documents.merge_patch import merged
 from server.rag.documents.metadata import check_metadata
 from server.rag.documents.repository import DocumentRepository, collections_of, page_of, revisions_of
@@ -35,11 +36,12 @@ from server.rag.documents.views import (
 )
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
+from stores.fetched import NOT_FETCHED
 from stores.letterbox import Letterbox
 from stores.outbox import Outbox
 from stores.redis import Bell
 from stores.sql.engine import Database, Session
-from stores.sql.models import DocumentRow, DocumentStatus, JobKind
+from stores.sql.models import DocumentRow, DocumentStatus, JobKind, Lane
 
 _REPROCESSABLE = (DocumentStatus.INDEXED, DocumentStatus.FAILED)
 # Making a document loses against another request that makes the same one; revising it next cannot lose again,
@@ -64,7 +66,7 @@ class DocumentService:
     async def accept(self, owner: Principal, request: IngestRequest) -> IngestAccepted:
         """Store the document, or the next revision of it, and promise to index it."""
         content = request.content
-        blob_key = await self.blobs.put(owner.tenant_id, content)
+        blob_key = NOT_FETCHED if content is None else await self.blobs.put(owner.tenant_id, content)
         async with self.database.transaction() as session:
             documents = DocumentRepository(session, owner.tenant_id)
             row = await self._new_or_revised(documents, request)
@@ -72,7 +74,7 @@ class DocumentService:
                 row,
                 chunking=asdict(request.chunking),
                 blob_key=blob_key,
-                size_bytes=len(content),
+                size_bytes=len(content or b""),
                 now=self.clock.now(),
             )
             accepted = self._promise(session, owner, row)
@@ -98,21 +100,22 @@ class DocumentService:
             kind=JobKind.INGEST,
             document_id=DocumentId(row.id),
             revision=row.revision,
+            lane=Lane.FETCH if is_address(row.source_type) else Lane.STREAM,
         )
         return IngestAccepted(document_id=row.id, revision=row.revision, job_id=job_id, status="queued")
 
     async def _new_or_revised(self, documents: DocumentRepository, request: IngestRequest) -> DocumentRow:
         for _ in range(_TRIES):
             row = None
-            if request.external_id is not None:
-                row = await documents.locked_by_external_id(request.collection, request.external_id)
+            if request.identity is not None:
+                row = await documents.locked_by_external_id(request.collection, request.identity)
             if row is not None:
                 self._revise(row, request)
                 return row
             row = await documents.add(
                 DocumentId(self.new_id()),
                 collection=request.collection,
-                external_id=request.external_id,
+                external_id=request.identity,
                 source=request.label,
                 source_type=request.source_type,
                 metadata=request.metadata,
