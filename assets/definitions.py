@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+from assets.generations.assets import index_generations
+from assets.generations.checks import golden_questions
+from assets.generations.sensors import BUILD_GENERATIONS, generation_builder
 from assets.maintenance.assets import expired_records, index_maintenance
 from assets.maintenance.schedules import MAINTAIN, nightly_maintenance
 from assets.rag.assets import RAG_ASSETS
@@ -15,11 +18,11 @@ from assets.resources import PlatformResource, StageTablesResource
 def definitions_with(platform: PlatformResource) -> dg.Definitions:
     """Return the definitions over `platform`; tests bring one with other parts."""
     return dg.Definitions(
-        assets=[*RAG_ASSETS, index_maintenance, expired_records],
-        asset_checks=RAG_CHECKS,
-        jobs=[INDEX_DOCUMENTS, MAINTAIN],
+        assets=[*RAG_ASSETS, index_maintenance, expired_records, index_generations],
+        asset_checks=[*RAG_CHECKS, golden_questions],
+        jobs=[INDEX_DOCUMENTS, MAINTAIN, BUILD_GENERATIONS],
         schedules=[nightly_maintenance],
-        sensors=[sweep, stream_reporter],
+        sensors=[sweep, stream_reporter, generation_builder],
         resources={"platform": platform, "stage_tables": StageTablesResource(platform=platform)},
         # One process a run: a step's process would cost three seconds, and the run's leases live in it.
         executor=dg.in_process_executor,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,16 @@ from core.settings import Settings
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from stores.documents import Documents
+from stores.golden_sets import GoldenSets
 from stores.letterbox import Job, Letterbox
+from stores.outbox import Outbox
 from stores.sql.engine import Database
 from stores.sql.models import Lane
 
 if TYPE_CHECKING:
     # Loads the model runtime and LanceDB: a code server that only lists assets must not pay for them.
     from pipelines.assembly import Ingestion
+    from pipelines.index.generations.build import Builder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,20 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
                 sweep_after=timedelta(seconds=settings.sweep_after_seconds),
             )
             yield Intake(letterbox=letterbox, documents=Documents(database, self.clock))
+
+    @asynccontextmanager
+    async def generation_builder(self) -> AsyncIterator["Builder"]:
+        """Yield what builds index generations."""
+        from pipelines.index.generations.build import Builder
+
+        async with self.ingestion() as ingestion:
+            yield Builder(
+                follower=replace(ingestion.follower, tools=ingestion.tools),
+                golden_sets=GoldenSets(ingestion.database),
+                outbox=Outbox(self.clock),
+                clock=self.clock,
+                tolerance=self.settings.promotion_tolerance,
+            )
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:

@@ -11,6 +11,7 @@ from core.clock import Clock
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.cache import SqliteVectorCache
 from pipelines.embedding.catalogue import EmbedderCatalogue
+from pipelines.index.generations.follow import Follower
 from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
@@ -21,6 +22,7 @@ from stores.blobs import BlobStore
 from stores.documents import Documents
 from stores.egress import Allowance, Egress
 from stores.fetched import Fetches
+from stores.generation_work import GenerationWork
 from stores.generations import Generations
 from stores.lance import LanceStore
 from stores.leases import Leases
@@ -48,6 +50,7 @@ class Ingestion:
     """The one that is configured; a tenant's generation may have another."""
     tools: IngestTools
     writer: IndexWriter
+    follower: Follower
     job_lease: timedelta
 
 
@@ -117,6 +120,7 @@ async def open_ingestion(
             embedder=embedder,
             tools=tools,
             writer=writer,
+            follower=Follower(tools=tools, writer=writer, work=GenerationWork(database, clock)),
             job_lease=job_lease,
         )
     finally:

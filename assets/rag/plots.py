@@ -1,7 +1,7 @@
 """Small pictures for the Dagster UI: Markdown that carries its own SVG, so that no plotting library is loaded."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import dagster as dg
@@ -9,6 +9,7 @@ import dagster as dg
 _WIDTH, _HEIGHT = 480, 180
 _LEFT, _TOP, _BOTTOM = 8, 28, 24
 _MOST_BARS = 30
+_COLOURS = ("#4f43dd", "#d97706")
 
 
 def histogram(values: Sequence[float], *, title: str, of: str) -> dg.MarkdownMetadataValue:
@@ -24,6 +25,31 @@ def histogram(values: Sequence[float], *, title: str, of: str) -> dg.MarkdownMet
         _text(_WIDTH - _LEFT, _HEIGHT - 8, f"{high:g}", "end"),
     ]
     return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{_svg(drawn)})")
+
+
+def trend(lines: Mapping[str, Sequence[float]], *, title: str) -> dg.MarkdownMetadataValue:
+    """Return how numbers in 0..1 have gone, oldest first; a line of its own for each name."""
+    if not any(lines.values()):
+        return dg.MetadataValue.md(f"_{title}: nothing to show._")
+    drawn = [_text(_LEFT, _TOP - 12, title, "start")]
+    for colour, (name, values) in zip(_COLOURS, lines.items(), strict=False):
+        points = _points(values)
+        drawn.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        drawn += [_dot(point, colour, f"{name} {value:.3f}") for point, value in zip(points, values, strict=True)]
+    legend = ", ".join(f"{name} {values[-1]:.3f}" for name, values in lines.items() if values)
+    drawn.append(_text(_WIDTH // 2, _HEIGHT - 8, legend, "middle"))
+    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{_svg(drawn)})")
+
+
+def _points(values: Sequence[float]) -> list[str]:
+    step = (_WIDTH - 2 * _LEFT) / max(1, len(values) - 1)
+    floor = _HEIGHT - _BOTTOM
+    return [f"{_LEFT + place * step:.1f},{floor - value * (floor - _TOP):.1f}" for place, value in enumerate(values)]
+
+
+def _dot(point: str, colour: str, title: str) -> str:
+    x, y = point.split(",")
+    return f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"><title>{escape(title)}</title></circle>'
 
 
 def _counts(values: Sequence[float], low: float, high: float) -> list[int]:

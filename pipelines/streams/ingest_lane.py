@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from core.ids import TenantId
 from core.log import get_logger, may_fail
+from pipelines.index.generations.follow import Follower
 from pipelines.index_writer import IndexWriter, Outcome
 from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, forget, parse, progress_of
 from stores.job_keeper import KeptJobs, keep
@@ -49,12 +50,15 @@ class IngestLane:
     poll_seconds: float = 1.0
     grace_seconds: float = 3.0
     upkeep_seconds: float = 5.0
+    follower: Follower | None = None
+    follow_seconds: float = 1.0
     _touched: set[TenantId] = field(default_factory=set)
+    _ahead: set[TenantId] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. What is not finished `grace_seconds` later is put back for another worker."""
         rung = asyncio.Event()
-        beside = [asyncio.create_task(self._listen(rung)), asyncio.create_task(self._keep_up())]
+        beside = [asyncio.create_task(each) for each in (self._listen(rung), self._keep_up(), self._follow())]
         lanes = [Lane.STREAM] * self.slots + [Lane.FETCH] * self.fetching_slots
         slots = [asyncio.create_task(self._slot(lane, stop, rung)) for lane in lanes]
         await stop.wait()
@@ -77,6 +81,15 @@ class IngestLane:
                 tenant_id = self._touched.pop()
                 with may_fail("tidying an index"):
                     await self.writer.tidy(tenant_id)
+
+    async def _follow(self) -> None:
+        # The tenant's other generations, so that one can be promoted, or gone back to, without waiting for a builder.
+        while self.follower is not None:
+            await asyncio.sleep(self.follow_seconds)
+            while self._ahead:
+                tenant_id = self._ahead.pop()
+                with may_fail("keeping generations in step"):  # the builder does it otherwise
+                    await self.follower.keep_up(tenant_id, most_documents=BATCH_JOBS)
 
     async def _slot(self, lane: Lane, stop: asyncio.Event, rung: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
@@ -107,6 +120,7 @@ class IngestLane:
                 await self._put_back(kept)
                 raise
         self._touched.update(job.tenant_id for job in jobs)
+        self._ahead.update(job.tenant_id for job in jobs)
         log.info("lane.batch_finished", jobs=len(jobs), outcome=outcome)
         return len(jobs)
 

@@ -36,6 +36,7 @@ async def _work(settings: Settings) -> None:
             bell=Bell(redis, owner),
             lease=ingestion.job_lease,
             owner=owner,
+            follower=ingestion.follower,
         )
         heart = asyncio.create_task(beat_forever(redis))
         log.get_logger().info("worker.ready", owner=owner)

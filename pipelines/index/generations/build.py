@@ -1,7 +1,6 @@
 """Build a generation to its end: follow until nothing is lacking, fold the indexes, measure, make it ready."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from core.clock import Clock
 from core.errors import CodexError, InternalFailure
@@ -9,7 +8,8 @@ from core.events import EventType
 from core.ids import GenerationId
 from core.log import get_logger
 from pipelines.index.generations.follow import Followed, Follower
-from pipelines.index.generations.measure import evaluation_of, is_current, measure
+from pipelines.index.generations.measure import evaluation_of, measure
+from pipelines.index.generations.wanted import is_current
 from pipelines.index.maintenance import tidy
 from stores.generation_work import GenerationWork
 from stores.generations import Generation, Generations
@@ -18,9 +18,6 @@ from stores.outbox import Outbox
 from stores.sql.models import GenerationState
 
 log = get_logger()
-
-# A builder that has said nothing for so long is dead, and another may begin.
-SILENCE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,22 +85,6 @@ class Builder:
             measured, active=active, tolerance=self.tolerance, at=self.clock.now(), before=before
         )
         await self.work.evaluated(generation.id, evaluation)
-
-    async def wanted(self) -> list[Generation]:
-        """Return the generations that a builder has something to do for, and none is at work on."""
-        busy = await self.work.worked_on_since(self.clock.now() - SILENCE)
-        return [found for found in await self.work.following() if found.id not in busy and await self._is_wanted(found)]
-
-    async def _is_wanted(self, generation: Generation) -> bool:
-        if generation.state is GenerationState.BUILDING or await self.work.behind(generation, limit=1):
-            return True
-        active = await self._generations.active(generation.tenant_id)
-        if active is None or active.id == generation.id:
-            return bool(await self.work.gone(generation, limit=1))
-        versions = await self.golden_sets.versions(generation.tenant_id)
-        evaluation = await self.work.evaluation(generation.id)
-        stale = not is_current(evaluation, against=active.number, versions=versions)
-        return stale or bool(await self.work.gone(generation, limit=1))
 
     async def _fold(self, generation: Generation) -> None:
         writer = self.follower.writer

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import EmbeddingFailed, IndexingFailed, IngestFailed, InternalFailure
-from core.ids import DocumentId, JobId
+from core.ids import DocumentId, JobId, TenantId
 from core.log import get_logger
 from pipelines.index.rows import rows_of
 from pipelines.index_writer import WRITE_TIME, IndexWriter
@@ -75,9 +75,9 @@ class Follower:
             await told(total)
         return total
 
-    async def keep_up(self, *, most_documents: int) -> None:
-        """Bring every generation that is not being built into step, as far as little is lacking."""
-        for generation in await self.work.following():
+    async def keep_up(self, tenant_id: TenantId, *, most_documents: int) -> None:
+        """Bring a tenant's generations into step that are not being built, as far as little is lacking."""
+        for generation in await self.work.following(tenant_id):
             if generation.state is not GenerationState.BUILDING:
                 await self.follow(generation, most_documents=most_documents)
 

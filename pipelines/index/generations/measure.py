@@ -102,13 +102,5 @@ def evaluation_of(
     }
 
 
-def is_current(evaluation: Mapping[str, Any] | None, *, against: int, versions: Mapping[str, int]) -> bool:
-    """Whether an evaluation is of these versions of the golden sets, against the generation of this number."""
-    if evaluation is None:
-        return not versions
-    measured = {each["golden_set_id"]: each["version"] for each in evaluation["sets"]}
-    return not versions or (evaluation["against"] == against and measured == dict(versions))
-
-
 def _mean(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 6) if values else 0.0

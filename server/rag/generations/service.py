@@ -7,7 +7,7 @@ from core.clock import Clock
 from core.errors import Conflict, ResourceNotFound
 from core.events import EventType
 from core.ids import GenerationId, TenantId, is_uuid, new_id
-from pipelines.index.generations.measure import is_current
+from pipelines.index.generations.wanted import is_current
 from server.auth.principal import Principal
 from server.rag.generations.repository import GenerationRepository
 from server.rag.generations.schemas import (

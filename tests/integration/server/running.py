@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from core.ids import TenantId
 from core.settings import Settings
 from pipelines.embedding.cache import MemoryVectorCache
 from pipelines.embedding.catalogue import EmbedderCatalogue
+from pipelines.index.generations.build import Builder
+from pipelines.index.generations.follow import Follower
+from pipelines.index.generations.wanted import wanted
 from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
@@ -31,7 +34,9 @@ from stores.blobs import BlobStore
 from stores.documents import Documents
 from stores.egress import Allowance, Egress
 from stores.fetched import Fetches
+from stores.generation_work import GenerationWork
 from stores.generations import Generations
+from stores.golden_sets import GoldenSets
 from stores.job_keeper import keep
 from stores.lance import LanceStore
 from stores.leases import Leases
@@ -66,6 +71,7 @@ class Api:
     settings: Settings
     url: str
     database: Database
+    _lane: list[tuple[IngestTools, IndexWriter]] = field(default_factory=list)
 
     async def tenant(self, scopes: Sequence[Scope] = tuple(Scope)) -> tuple[TenantId, str]:
         """Return a new tenant and a key of it."""
@@ -82,8 +88,13 @@ class Api:
     def egress(self) -> Egress:
         return Egress(allow=Allowance.of(self.settings.egress_allow))
 
-    async def work(self) -> int:
-        """Do everything that is waiting, as a worker would; return how many jobs that were."""
+    def lane(self) -> tuple[IngestTools, IndexWriter]:
+        """Return what a worker works with: made once, its tables stay open."""
+        if not self._lane:
+            self._lane.append(self._make_lane())
+        return self._lane[0]
+
+    def _make_lane(self) -> tuple[IngestTools, IndexWriter]:
         clock = SystemClock()
         embedders = EmbedderCatalogue("hashed", model_folder=self.settings.model_path, threads=1)
         indexes = Indexes(generations=Generations(self.database, clock), embedders=embedders)
@@ -112,13 +123,38 @@ class Api:
             lane=Lane.STREAM,
             max_attempts=self.settings.job_max_attempts,
         )
+        return tools, writer
+
+    async def work(self) -> int:
+        """Do everything that is waiting, as a worker would; return how many jobs that were."""
+        tools, writer = self.lane()
         done = 0
         lanes = (Lane.STREAM, Lane.FETCH)
-        while jobs := [job for lane in lanes for job in await letterbox.claim("test", lane, limit=32)]:
-            async with keep(letterbox, jobs, lease=LEASE) as kept:
+        while jobs := [job for lane in lanes for job in await writer.letterbox.claim("test", lane, limit=32)]:
+            async with keep(writer.letterbox, jobs, lease=LEASE) as kept:
                 await work_off(tools, writer, jobs, kept)
             done += len(jobs)
         return done
+
+    def builder(self) -> Builder:
+        tools, writer = self.lane()
+        clock = SystemClock()
+        return Builder(
+            follower=Follower(tools=tools, writer=writer, work=GenerationWork(self.database, clock)),
+            golden_sets=GoldenSets(self.database),
+            outbox=Outbox(clock),
+            clock=clock,
+            tolerance=self.settings.promotion_tolerance,
+        )
+
+    async def build(self) -> int:
+        """Build every generation for which there is something to do, as a builder would; return how many."""
+        builder = self.builder()
+        generations = builder.follower.writer.indexes.generations
+        found = await wanted(builder.work, generations, builder.golden_sets, builder.clock)
+        for generation in found:
+            await builder.build(generation)
+        return len(found)
 
 
 @asynccontextmanager
