@@ -32,6 +32,7 @@ from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
+from server.rag.batches.service import BatchService
 from server.rag.documents.chunks import StoredChunks
 from server.rag.documents.service import DocumentService
 from server.rag.generations.service import GenerationService
@@ -93,6 +94,7 @@ class Parts:
     idempotency: IdempotencyRecords
     audit: AuditTrail
     documents: DocumentService
+    batches: BatchService
     jobs: JobService
     chunks: StoredChunks
     answering: Answering
@@ -141,6 +143,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         clock=clock,
         new_id=new_id,
         cursors=cursors,
+    )
+    batches = BatchService(
+        database=database,
+        blobs=documents.blobs,
+        letterbox=documents.letterbox,
+        outbox=documents.outbox,
+        audit=audit,
+        bell=documents.bell,
+        clock=clock,
+        new_id=new_id,
     )
     jobs = JobService(
         database=database,
@@ -194,6 +206,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 ),
                 audit=AuditTrail(database, cursors),
                 documents=documents,
+                batches=batches,
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=Answering(indexes=indexes),

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NewType
 from uuid import uuid4
 
@@ -25,6 +26,10 @@ class BlobStore:
     async def put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
         """Store `content` and return its key, the SHA-256 in hex. On return the bytes are whole and in place."""
         return await asyncio.to_thread(self._put, tenant_id, content)
+
+    async def put_many(self, tenant_id: TenantId, contents: Sequence[bytes]) -> list[BlobKey]:
+        """Store all of `contents` and return their keys."""
+        return await asyncio.to_thread(lambda: [self._put(tenant_id, content) for content in contents])
 
     def _put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
         key = BlobKey(hashlib.sha256(content).hexdigest())

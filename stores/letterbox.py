@@ -303,18 +303,19 @@ class Letterbox:
         )
         return changed.first() is not None
 
-    async def cancel_queued(self, session: AsyncSession, tenant_id: TenantId, document_id: DocumentId) -> None:
-        """Cancel the jobs of a document that nobody has begun."""
-        await session.execute(
-            update(JobRow)
-            .where(
-                JobRow.tenant_id == tenant_id,
-                JobRow.document_id == document_id,
-                JobRow.status == JobStatus.QUEUED,
+    async def cancel_queued(self, session: AsyncSession, tenant_id: TenantId, *document_ids: DocumentId) -> None:
+        """Cancel the jobs of documents that nobody has begun."""
+        for first in range(0, len(document_ids), _RENEWED_AT_ONCE):
+            await session.execute(
+                update(JobRow)
+                .where(
+                    JobRow.tenant_id == tenant_id,
+                    JobRow.document_id.in_(document_ids[first : first + _RENEWED_AT_ONCE]),
+                    JobRow.status == JobStatus.QUEUED,
+                )
+                .values(status=JobStatus.CANCELLED, finished_at=self._clock.now())
+                .execution_options(synchronize_session=False)
             )
-            .values(status=JobStatus.CANCELLED, finished_at=self._clock.now())
-            .execution_options(synchronize_session=False)
-        )
 
     async def buckets_waiting(self, lane: Lane) -> dict[int, int]:
         """Return how many jobs each bucket has that `lane` could take now; buckets with none are left out."""

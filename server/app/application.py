@@ -33,6 +33,7 @@ from server.openapi.page import page
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
+from server.rag.batches.routes import batches
 from server.rag.documents.routes import documents
 from server.rag.generations.routes import generations
 from server.rag.golden_sets.routes import golden_sets
@@ -79,6 +80,7 @@ def operations() -> list[Operation]:
             api_keys,
             tenants,
             audit,
+            batches,
             documents,
             jobs,
             queries,

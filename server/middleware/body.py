@@ -12,8 +12,8 @@ from sanic.http import Http
 from core.errors import PayloadTooLarge, ServiceUnavailable, UnsupportedMediaType, ValidationFailed
 from server.errors import RequestTimedOut
 from server.middleware import multipart, strict_json
-from server.middleware.violations import violations_of
-from server.openapi.models import JSON, FormBody, RequestBody, Upload
+from server.openapi.models import JSON, NDJSON, FormBody, RequestBody, Upload
+from server.openapi.violations import violations_of
 
 # Bodies up to this size are read at once; longer ones wait for room in the budget.
 _SMALL_BYTES = 1024 * 1024
@@ -40,6 +40,8 @@ class BodyReader:
             raw = await self._receive(request, expected)
             if media_type == JSON:
                 return _validated(model, strict_json.parse(raw))
+            if media_type == NDJSON:
+                return _validated(model, {"items": strict_json.parse_lines(raw)})
             parts = multipart.parse(raw, multipart.boundary_of(request.headers["content-type"]))
             raw.clear()
         assert issubclass(model, FormBody)

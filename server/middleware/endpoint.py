@@ -21,9 +21,9 @@ from server.middleware.authenticate import Authenticator, permit
 from server.middleware.body import BodyReader
 from server.middleware.idempotency import Effects
 from server.middleware.rate_limit import RateLimit
-from server.middleware.violations import violations_of
 from server.openapi.models import QueryString
 from server.openapi.registry import Operation
+from server.openapi.violations import violations_of
 from server.telemetry import metrics
 
 

@@ -57,6 +57,19 @@ def parse(raw: bytes | bytearray) -> Any:
     return value
 
 
+def parse_lines(raw: bytes | bytearray) -> list[Any]:
+    """Return the value of each line that is not blank, or the ValidationFailed that it is."""
+    values: list[Any] = []
+    for line in raw.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            values.append(parse(line))
+        except ValidationFailed as failure:
+            values.append(failure)
+    return values
+
+
 def _inspect(value: Any) -> None:
     waiting = [(value, 1)]
     while waiting:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 FORM = "multipart/form-data"
 PROBLEM = "application/problem+json"
 
@@ -43,6 +44,12 @@ class JsonBody(RequestBody):
     """A body sent as one JSON object."""
 
     media_type = JSON
+
+
+class LinesBody(RequestBody):
+    """A body sent as JSON texts, one a line. Its one field `items` has what each line is, or the error that it is."""
+
+    media_type = NDJSON
 
 
 class FormBody(RequestBody):

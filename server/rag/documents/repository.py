@@ -98,7 +98,14 @@ class DocumentRepository(TenantRepository):
         return (await self._session.scalars(query)).one()
 
     def add_revision(
-        self, row: DocumentRow, *, chunking: Mapping[str, Any], blob_key: str, size_bytes: int, now: datetime
+        self,
+        row: DocumentRow,
+        *,
+        chunking: Mapping[str, Any],
+        blob_key: str,
+        size_bytes: int,
+        now: datetime,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         """Write down what the document's current revision is made of."""
         self._session.add(
@@ -112,6 +119,7 @@ class DocumentRepository(TenantRepository):
                 chunking=dict(chunking),
                 blob_key=blob_key,
                 size_bytes=size_bytes,
+                origin=None if origin is None else dict(origin),
                 created_at=now,
             )
         )

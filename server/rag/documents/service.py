@@ -228,6 +228,7 @@ class DocumentService:
                 chunking=before.chunking,
                 blob_key=before.blob_key,
                 size_bytes=before.size_bytes,
+                origin=before.origin,
                 now=row.updated_at,
             )
             accepted = self._promise(session, owner, row)

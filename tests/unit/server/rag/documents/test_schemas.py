@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.document import ChunkingConfig, ChunkingStrategy
-from server.middleware.violations import violations_of
+from server.openapi.violations import violations_of
 from server.openapi.models import RequestBody, Upload
 from server.rag.documents.metadata import MAX_BYTES
 from server.rag.documents.schemas import IngestForm, IngestText

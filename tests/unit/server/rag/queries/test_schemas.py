@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from server.middleware.violations import violations_of
+from server.openapi.violations import violations_of
 from server.rag.queries.schemas import QueryRequest
 
 
