@@ -126,3 +126,4 @@ class Hit:
     metadata: Mapping[str, Any]
     vector_score: float | None = None
     keyword_score: float | None = None
+    rerank_score: float | None = None

@@ -1,10 +1,15 @@
-"""The story of a question: embed it while its words are searched, search its vector, fuse, check against SQL, show."""
+"""The story of a question: embed it while its words are searched, search its vector, fuse, check against SQL, show.
+
+If that is asked for, the best are then read again by a reranker, and chosen so that they differ.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
+
+import numpy as np
 
 from core.errors import ServiceUnavailable
 from core.ids import DocumentId
@@ -13,6 +18,7 @@ from pipelines.embedding.base import Embedder, Vectors
 from pipelines.retrieval.filters import compile_filters
 from pipelines.retrieval.found import Moved, keyword_candidates, show, union, vector_candidates
 from pipelines.retrieval.fuse import (
+    ALPHA,
     Candidate,
     Fusion,
     Ranked,
@@ -21,6 +27,8 @@ from pipelines.retrieval.fuse import (
     by_similarity,
     by_words,
 )
+from pipelines.retrieval.rerank import Fallback, Reranking
+from pipelines.retrieval.select import Allowance, diverse_order
 from stores.lance import ChunkTable
 from stores.lance.predicates import AllOf, OneOf, Predicate
 
@@ -31,6 +39,9 @@ Visible = Callable[[Sequence[DocumentId]], Awaitable[Mapping[DocumentId, int]]]
 _DEPTH = 100
 _DEEPEST = 1600
 _MOST_MOVES = 3
+# What is to differ is chosen among so many for each that is wanted.
+_CHOICE = 3
+_DIGITS = 6
 
 
 class SearchMode(StrEnum):
@@ -47,6 +58,26 @@ class QueryRequest:
     filters: Mapping[str, Any] | None = None
     collection: str | None = None
     fusion: Fusion = Fusion.CONVEX
+    alpha: float = ALPHA
+    """The vector's share in a convex combination."""
+    max_per_document: int | None = None
+    diversity: float = 0.0
+    """0 takes the best, 1 what differs most from those before it (see select.py)."""
+    rerank: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """What was found. `reranked` is None if nobody asked for it; `fallback` says why it was not done."""
+
+    hits: list[Hit]
+    reranked: bool | None = None
+    fallback: Fallback | None = None
+
+
+class _Found(NamedTuple):
+    row_id: int
+    hit: Hit
 
 
 async def search(table: ChunkTable, embedder: Embedder, request: QueryRequest, visible: Visible) -> list[Hit]:
@@ -54,14 +85,30 @@ async def search(table: ChunkTable, embedder: Embedder, request: QueryRequest, v
 
     Raises ValidationFailed for filters that are wrong and EmbeddingFailed.
     """
+    return (await retrieve(table, embedder, request, visible)).hits
+
+
+async def retrieve(
+    table: ChunkTable,
+    embedder: Embedder,
+    request: QueryRequest,
+    visible: Visible,
+    reranking: Reranking | None = None,
+) -> Retrieved:
+    """Search, and rerank if that is asked for; a reranker that fails is told of, and fails nothing.
+
+    With `diversity` hits come in the order in which they were chosen, each with its own score. Raises as `search`.
+    """
     where = _where(request)
     if not request.query.strip():
-        return []
+        return Retrieved(hits=[])
     vector = asyncio.create_task(_embedded(embedder, request))
     try:
         for _ in range(_MOST_MOVES):
             try:
-                return await _search(table, vector, request, where, visible)
+                found = await _search(table, vector, request, where, visible, _wanted(request, reranking))
+                read = await _reranked(found, request, reranking)
+                return replace(read, hits=await _chosen(table, found, read.hits, request))
             except Moved:  # the table was compacted between finding and reading
                 continue
     finally:
@@ -84,20 +131,27 @@ async def _embedded(embedder: Embedder, request: QueryRequest) -> Vectors | None
     return cast(Vectors, vectors[0])
 
 
+def _wanted(request: QueryRequest, reranking: Reranking | None) -> int:
+    """Return how many chunks the answer is chosen from."""
+    read = reranking.reranker.most_texts if request.rerank and reranking else 0
+    return max(request.limit, read, _CHOICE * request.limit if request.diversity else 0)
+
+
 async def _search(
     table: ChunkTable,
     vector: asyncio.Task[Vectors | None],
     request: QueryRequest,
     where: Predicate | None,
     visible: Visible,
-) -> list[Hit]:
-    depth = max(_DEPTH, request.limit)
+    wanted: int,
+) -> list[_Found]:
+    depth = max(_DEPTH, wanted)
     while True:
         ranked = await _ranked(table, vector, request, where, depth)
-        hits = await _visible_hits(table, ranked, request.limit, visible)
-        # Hidden chunks took places from visible ones: look deeper, unless that was all there is.
-        if len(hits) == request.limit or len(ranked) < depth or depth >= _DEEPEST:
-            return hits
+        found = await _visible(table, ranked, wanted, Allowance(request.max_per_document), visible)
+        # What may not be shown took places from what may: look deeper, unless that was all there is.
+        if len(found) == wanted or len(ranked) < depth or depth >= _DEEPEST:
+            return found
         depth *= 4
 
 
@@ -120,22 +174,65 @@ async def _ranked(
     candidates = union(near, keyword_candidates(matching, await vector))
     if request.fusion is Fusion.RECIPROCAL_RANK:
         return by_reciprocal_rank(candidates)
-    return by_convex_combination(candidates)
+    return by_convex_combination(candidates, request.alpha)
 
 
-async def _visible_hits(table: ChunkTable, ranked: Sequence[Ranked], limit: int, visible: Visible) -> list[Hit]:
-    """Show the first `limit` that may be seen; asking SQL and reading the texts of a window go on together."""
-    hits: list[Hit] = []
-    for first in range(0, len(ranked), limit):
-        window = ranked[first : first + limit]
+async def _visible(
+    table: ChunkTable, ranked: Sequence[Ranked], wanted: int, allowance: Allowance, visible: Visible
+) -> list[_Found]:
+    """Show the first that may be seen and are allowed; asking SQL and reading the texts of a window go on together."""
+    found: list[_Found] = []
+    for first in range(0, len(ranked), wanted):
+        window = ranked[first : first + wanted]
         documents = sorted({DocumentId(entry.candidate.document_id) for entry in window})
         revisions, rows = await asyncio.gather(
             visible(documents), table.read([entry.candidate.row_id for entry in window])
         )
-        for hit in show(window, rows):
+        for entry, hit in zip(window, show(window, rows), strict=True):
             revision = revisions.get(hit.document_id)
-            if revision is not None and hit.revision >= revision:
-                hits.append(hit)
-        if len(hits) >= limit:
+            if revision is not None and hit.revision >= revision and allowance.takes(hit.document_id):
+                found.append(_Found(entry.candidate.row_id, hit))
+        if len(found) >= wanted:
             break
-    return hits[:limit]
+    return found[:wanted]
+
+
+async def _reranked(found: Sequence[_Found], request: QueryRequest, reranking: Reranking | None) -> Retrieved:
+    """Return the hits in their final order, as far as relevance goes."""
+    hits = [each.hit for each in found]
+    if not request.rerank:
+        return Retrieved(hits=hits)
+    if reranking is None:
+        return Retrieved(hits=hits, reranked=False, fallback=Fallback.NOT_CONFIGURED)
+    if not hits:
+        return Retrieved(hits=hits, reranked=True)
+    read, rest = hits[: reranking.reranker.most_texts], hits[reranking.reranker.most_texts :]
+    scores = await reranking.scores(request.query, [hit.text for hit in read])
+    if isinstance(scores, Fallback):
+        return Retrieved(hits=hits, reranked=False, fallback=scores)
+    weight = reranking.reranker.weight
+    again = [
+        replace(
+            hit,
+            score=round((1.0 - weight) * hit.score + weight * float(score), _DIGITS),
+            rerank_score=round(float(score), _DIGITS),
+        )
+        for hit, score in zip(read, scores, strict=True)
+    ]
+    again.sort(key=lambda hit: (-hit.score, hit.chunk_id))
+    # Those that were not read stay behind those that were.
+    return Retrieved(
+        hits=[*again, *(replace(hit, score=min(hit.score, again[-1].score)) for hit in rest)], reranked=True
+    )
+
+
+async def _chosen(table: ChunkTable, found: Sequence[_Found], hits: Sequence[Hit], request: QueryRequest) -> list[Hit]:
+    if not request.diversity or len(hits) < 2:
+        return list(hits[: request.limit])
+    row_ids = {each.hit.chunk_id: each.row_id for each in found}
+    stored = await table.vectors(list(row_ids.values()))
+    if len(stored) < len(row_ids):
+        raise Moved
+    vectors = np.stack([stored[row_ids[hit.chunk_id]] for hit in hits])
+    scores = [hit.score for hit in hits]
+    return [hits[place] for place in diverse_order(scores, vectors, request.diversity, request.limit)]

@@ -147,6 +147,12 @@ class ChunkTable:
         """
         return await self._reader.take(np.asarray(row_ids, np.uint64), DISPLAY_COLUMNS)
 
+    async def vectors(self, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Return the vectors of the rows a search named, of some length, by row id; without rows that are gone."""
+        read = await self._reader.take(np.asarray(row_ids, np.uint64), ["revision", "vector"])
+        flat = read["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return dict(zip(read["row_id"].to_pylist(), flat.reshape(read.num_rows, self.dimensions), strict=True))
+
     async def document_chunks(self, document_id: DocumentId, *, skip: int, limit: int) -> pa.Table:
         """Return a document's chunks in reading order."""
         query = self._table.query().where(to_sql(OneOf("document_id", (document_id,))))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.errors import ValidationFailed
@@ -11,7 +12,8 @@ from core.ids import DocumentId
 from pipelines.document import Hit
 from pipelines.embedding.base import Vectors
 from pipelines.retrieval.fuse import Fusion
-from pipelines.retrieval.query import QueryRequest, SearchMode, Visible, search
+from pipelines.retrieval.query import QueryRequest, Retrieved, SearchMode, Visible, retrieve, search
+from pipelines.retrieval.rerank import Fallback, RerankFailed, Reranking
 from stores.lance import ChunkTable
 from tests.factories.chunks import EMBEDDER, cut, put
 
@@ -216,3 +218,103 @@ async def test_a_compaction_between_finding_and_reading_is_survived(table: Chunk
     hits = await search(Compacting(), EMBEDDER, QueryRequest(query="needle"), everything)  # type: ignore[arg-type]
 
     assert sorted(hit.text for hit in hits) == [f"needle {number}" for number in range(6)]
+
+
+class ByLength:
+    """Finds the longest text best; `reads` of them at most."""
+
+    name = "by-length"
+
+    def __init__(self, *, reads: int = 50, weight: float = 1.0, fails: bool = False) -> None:
+        self.most_texts, self.weight, self._fails = reads, weight, fails
+
+    def score(self, query: str, texts: Sequence[str]) -> Any:
+        if self._fails:
+            raise RerankFailed("no")
+        return np.array([len(text) / 1000 for text in texts], np.float32)
+
+
+async def retrieved(table: ChunkTable, reranker: ByLength | None, **options: Any) -> Retrieved:
+    reranking = None if reranker is None else Reranking(reranker=reranker, timeout_seconds=5)
+    return await retrieve(table, EMBEDDER, QueryRequest(query="heron water", **options), everything, reranking)
+
+
+async def test_a_reranker_decides_the_order(library: ChunkTable) -> None:
+    """Its score is the score, and is told beside the others'."""
+    found = await retrieved(library, ByLength(), rerank=True)
+
+    assert (found.reranked, found.fallback) == (True, None)
+    assert [len(hit.text) for hit in found.hits] == sorted((len(hit.text) for hit in found.hits), reverse=True)
+    assert [hit.score for hit in found.hits] == [hit.rerank_score for hit in found.hits]
+    assert {hit.chunk_id for hit in found.hits} == {hit.chunk_id for hit in await ask(library, "heron water")}
+
+
+async def test_a_reranker_has_its_weight(library: ChunkTable) -> None:
+    """The rest of the score is the fused one's."""
+    fused = {hit.chunk_id: hit.score for hit in await ask(library, "heron water")}
+
+    for hit in (await retrieved(library, ByLength(weight=0.25), rerank=True)).hits:
+        assert hit.score == pytest.approx(0.75 * fused[hit.chunk_id] + 0.25 * len(hit.text) / 1000, abs=2e-6)
+
+
+async def test_only_the_best_are_read_again(library: ChunkTable) -> None:
+    """The others follow in their order, with no higher a score."""
+    fused = await ask(library, "heron water")
+
+    found = await retrieved(library, ByLength(reads=2), rerank=True)
+
+    assert {hit.chunk_id for hit in found.hits[:2]} == {hit.chunk_id for hit in fused[:2]}
+    assert [hit.chunk_id for hit in found.hits[2:]] == [hit.chunk_id for hit in fused[2:]]
+    assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
+    assert [hit.rerank_score is None for hit in found.hits] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("reranker", "reason"), [(ByLength(fails=True), Fallback.FAILED), (None, Fallback.NOT_CONFIGURED)]
+)
+async def test_without_a_reranker_the_fused_order_stands(
+    library: ChunkTable, reranker: ByLength | None, reason: Fallback
+) -> None:
+    """The answer is the one that would have been given anyway, and says so."""
+    found = await retrieved(library, reranker, rerank=True)
+
+    assert (found.reranked, found.fallback) == (False, reason)
+    assert found.hits == await ask(library, "heron water")
+
+
+async def test_nobody_reranks_unasked(library: ChunkTable) -> None:
+    """What is configured does nothing until a query wants it."""
+    assert (await retrieved(library, ByLength())).reranked is None
+
+
+@pytest.mark.parametrize("mode", SearchMode)
+async def test_no_document_takes_more_than_its_share(table: ChunkTable, mode: SearchMode) -> None:
+    """A document of 300 better chunks leaves room for the others, however deep they lie."""
+    await put(table, cut("long", [f"needle needle needle {n}" for n in range(300)]))
+    await put(table, *(cut(f"short{n}", ["needle and much besides that makes it a worse match"]) for n in range(3)))
+
+    hits = await ask(table, "needle", mode=mode, limit=5, max_per_document=2)
+
+    assert sorted(hit.document_id for hit in hits) == ["long", "long", "short0", "short1", "short2"]
+
+
+@pytest.mark.parametrize("mode", SearchMode)
+async def test_diversity_leaves_out_what_was_said(table: ChunkTable, mode: SearchMode) -> None:
+    """Of ten copies of the best text one is shown before anything else is; every score stays the chunk's own."""
+    await put(table, *(cut(f"copy{n}", ["the heron eats fish"]) for n in range(10)))
+    await put(table, cut("other", ["a heron nests in tall trees in spring"]))
+    plain = {hit.chunk_id: hit.score for hit in await ask(table, "heron fish", mode=mode, limit=20)}
+
+    hits = await ask(table, "heron fish", mode=mode, limit=4, diversity=0.6)
+
+    assert [hit.document_id == "other" for hit in hits] == [False, True, False, False]
+    assert all(hit.score == plain[hit.chunk_id] for hit in hits)
+
+
+async def test_alpha_weighs_the_sides(library: ChunkTable) -> None:
+    """At its ends one side alone decides the order."""
+    by_vector = [hit.chunk_id for hit in await ask(library, "heron water", mode=SearchMode.VECTOR)]
+    by_words = [hit.chunk_id for hit in await ask(library, "heron water", mode=SearchMode.KEYWORD)]
+
+    assert [hit.chunk_id for hit in await ask(library, "heron water", alpha=1.0)] == by_vector
+    assert [hit.chunk_id for hit in await ask(library, "heron water", alpha=0.0)][: len(by_words)] == by_words
