@@ -96,7 +96,7 @@ class Api:
 
     def _make_lane(self) -> tuple[IngestTools, IndexWriter]:
         clock = SystemClock()
-        embedders = EmbedderCatalogue("hashed", model_folder=self.settings.model_path, threads=1)
+        embedders = EmbedderCatalogue(self.settings.embedder, model_folder=self.settings.model_path, threads=1)
         indexes = Indexes(generations=Generations(self.database, clock), embedders=embedders)
         letterbox = Letterbox(self.database, clock, lease=LEASE, sweep_after=LEASE)
         documents = Documents(self.database, clock)
