@@ -96,7 +96,10 @@ def variants(embedder: Embedder) -> dict[str, Split]:
         ("fixed", 200, 0),
         ("recursive", 100, 0),
         ("recursive", 250, 125),
+        ("recursive", 240, 60),
         ("recursive", 200, 0),
+        ("recursive", 200, 40),
+        ("structure", 250, 50),
         ("semantic", 200, 0),
         ("recursive", default.chunk_tokens, default.overlap_tokens),
     }

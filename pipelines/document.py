@@ -68,8 +68,8 @@ class ChunkingConfig:
     """
 
     strategy: ChunkingStrategy = ChunkingStrategy.RECURSIVE
-    chunk_tokens: int = 200
-    overlap_tokens: int = 40
+    chunk_tokens: int = 240
+    overlap_tokens: int = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,7 @@ class _Ingest(RequestBody):
         """The snapshot that travels with the job."""
         defaults = ChunkingConfig()
         chunk_tokens = defaults.chunk_tokens if self.chunk_tokens is None else self.chunk_tokens
-        usual_overlap = min(defaults.overlap_tokens, chunk_tokens // 5)
+        usual_overlap = min(defaults.overlap_tokens, chunk_tokens // 2)
         return ChunkingConfig(
             strategy=ChunkingStrategy(self.chunking_strategy),
             chunk_tokens=chunk_tokens,
