@@ -15,7 +15,7 @@ from core.errors import (
     SourceTimedOut,
     SourceUnavailable,
 )
-from stores.egress import Egress, EgressFailed, Limits, Received, Refused, TimedOut, TooMuch
+from stores.egress import Egress, EgressFailed, Limits, Received, Refused, Reply, TimedOut, TooMuch
 
 _ACCEPTED = "text/html,application/xhtml+xml,application/pdf;q=0.9,text/*;q=0.9,*/*;q=0.8"
 # What an origin says about a page, and how it is asked about it the next time (RFC 9110, section 13.1).
@@ -62,7 +62,7 @@ def _origin(got: Received) -> dict[str, str]:
     return {"url": got.url, **said}
 
 
-def refuse(got: Received) -> None:
+def refuse(got: Reply) -> None:
     """Raise the IngestFailed that an answer other than success deserves."""
     status = got.status
     if 200 <= status < 300:

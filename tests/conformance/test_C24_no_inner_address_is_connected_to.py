@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import httpcore
 import pytest
 
-from core.errors import AddressBlocked, IngestFailed, SourceUnavailable
+from core.errors import AddressBlocked, IngestFailed, SourceNotFound, SourceUnavailable
+from pipelines.sources.github import GitHub
+from pipelines.sources.repository_address import RepositoryAddress
 from pipelines.sources.web import WebPages
 from stores.egress import Allowance, Egress, Resolver
 from tests.fakes.resolver import ScriptedResolver
@@ -147,6 +149,35 @@ async def test_C24_no_redirect_leads_to_one(watch: Watch) -> None:
     assert not [end for end in ended.values() if isinstance(end, str)]  # a few lead back to the site: 404
     assert watch.seen() == [0, 0]
     assert set(watch.attempts) <= {allowed}
+
+
+async def test_C24_no_repository_leads_to_one(watch: Watch) -> None:
+    """GitHub source: the server of repositories redirects to each form; neither its listing nor its pack is there."""
+    refs = "/acme/cranes.git/info/refs?service=git-upload-pack"
+    address = RepositoryAddress.of("acme/cranes")
+    async with website() as site:
+        hub = GitHub(egress=Egress(allow=Allowance.of([site.place])), base_url=site.url)
+        for form in (form for form in forms(watch) if form.isascii()):
+            site.pages[refs] = redirect(form.rstrip("/") + refs)
+            with pytest.raises(IngestFailed):
+                async with hub.repository(address):
+                    pass
+        allowed = (site.host, site.port)
+    assert watch.seen() == [0, 0]
+    assert set(watch.attempts) <= {allowed}
+
+
+def test_C24_no_source_string_names_a_host() -> None:
+    """GitHub source: what a user writes is an owner and a name; the host is the operator's."""
+    for form in FORMS.split():
+        for text in (
+            form.format(p=80),
+            form.format(p=80) + "a/b",
+            f"{form.format(p=80)}@main",
+            f"a/b@{form.format(p=80)}",
+        ):
+            with pytest.raises(SourceNotFound):
+                RepositoryAddress.of(text)
 
 
 async def test_C24_no_name_leads_to_one(watch: Watch) -> None:
