@@ -13,7 +13,10 @@ from assets.rag.assets import OWNERS
 from assets.resources import PlatformResource
 from assets.stage_tables import remove_tables_before
 from core.ids import TenantId
-from core.log import get_logger
+from core.log import get_logger, may_fail
+from stores.index_history import IndexHistory
+from stores.blobs import BlobStore
+from stores.erasure import Erasure
 from stores.retention import purge_expired
 
 if TYPE_CHECKING:
@@ -25,15 +28,18 @@ log = get_logger()
 
 
 class MaintenanceConfig(dg.Config):
-    retain_hours: float = Field(
-        24.0, gt=0, description="How long old versions of the index, and the tables between stages, are kept."
+    retain_hours: float | None = Field(
+        None,
+        gt=0,
+        description="How long old versions of the index, and the tables between stages, are kept; as the settings"
+        " promise, if it is left out.",
     )
 
 
 @dg.asset(group_name="maintenance", owners=OWNERS, kinds={"python", "lancedb"}, tags={"domain": "retrieval"})
 def index_maintenance(config: MaintenanceConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Every tenant's table compacted, indexed to its end, and equal to what SQL says."""
-    retain = timedelta(hours=config.retain_hours)
+    retain = timedelta(hours=config.retain_hours or platform.settings.index_retain_hours)
     reports, failed = asyncio.run(maintain_all(platform, retain))
     removed_tables = remove_tables_before(platform.stage_folder, platform.clock.now() - retain)
     metadata = {**_metadata(reports), "stage_tables_removed": removed_tables, "tenants_failed": len(failed)}
@@ -48,6 +54,19 @@ def expired_records(platform: PlatformResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=dict(asyncio.run(_purge(platform))))
 
 
+@dg.asset(group_name="maintenance", owners=OWNERS, kinds={"python", "sql"}, tags={"domain": "retrieval"})
+def erased_documents(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Deleted documents without their bytes, revisions and names: a bare tombstone is what stays."""
+    return dg.MaterializeResult(metadata={"erased": asyncio.run(_erase(platform))})
+
+
+async def _erase(platform: PlatformResource) -> int:
+    grace = timedelta(hours=platform.settings.deleted_retain_hours)
+    async with platform.database() as database:
+        blobs = BlobStore(platform.settings.blob_path.as_uri())
+        return await Erasure(database, blobs, platform.clock).erase_deleted(grace=grace)
+
+
 async def _purge(platform: PlatformResource) -> Mapping[str, int]:
     async with platform.database() as database:
         return await purge_expired(database, platform.clock)
@@ -60,6 +79,7 @@ async def maintain_all(
     reports: dict[str, MaintenanceReport] = {}
     failed: list[TenantId] = []
     async with platform.ingestion() as ingestion:
+        await _drop_retired(ingestion)
         for tenant_id in await ingestion.documents.tenants():
             try:
                 reports |= await _maintain(ingestion, tenant_id, retain)
@@ -67,6 +87,14 @@ async def maintain_all(
                 log.exception("maintenance.failed", tenant=tenant_id)
                 failed.append(tenant_id)
     return reports, failed
+
+
+async def _drop_retired(ingestion: "Ingestion") -> None:
+    """Drop the tables of retired generations that whoever retired them did not come to drop."""
+    for generation in await IndexHistory(ingestion.database).retired():
+        with may_fail("dropping a retired generation"):
+            async with ingestion.writer.lease(generation):
+                await ingestion.lance.drop_table(generation.tenant_id, generation.table_space)
 
 
 async def _maintain(ingestion: "Ingestion", tenant_id: TenantId, retain: timedelta) -> dict[str, "MaintenanceReport"]:

@@ -8,6 +8,7 @@ from server.auth.principal import Principal
 from server.rag.documents.schemas import ChunksQuery
 from server.rag.documents.views import ChunkPage, ChunkView, DocumentView
 from server.rag.query_index import QueryIndexes
+from stores.lance.predicates import OneOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +19,14 @@ class StoredChunks:
 
     async def page(self, owner: Principal, document: DocumentView, query: ChunksQuery) -> ChunkPage:
         """Return chunks of `document`, which the caller has been shown to own."""
-        total = document.chunk_count if document.indexed_revision is not None else 0
-        items: list[ChunkView] = []
-        if query.skip < total:
-            table = (await self.indexes.active(owner.tenant_id)).table
-            if table is not None:
-                found = await table.document_chunks(
-                    DocumentId(document.document_id), skip=query.skip, limit=query.limit
-                )
-                items = [_chunk(row) for row in found.to_pylist()]
+        total, items = 0, list[ChunkView]()
+        table = (await self.indexes.active(owner.tenant_id)).table if document.indexed_revision is not None else None
+        if table is not None:
+            document_id = DocumentId(document.document_id)
+            # Counted and not taken from the document: another generation may have cut it in another way.
+            total = await table.count(OneOf("document_id", (document_id,)))
+            found = await table.document_chunks(document_id, skip=query.skip, limit=query.limit)
+            items = [_chunk(row) for row in found.to_pylist()]
         has_more = query.skip + len(items) < total
         return ChunkPage(items=items, total=total, skip=query.skip, limit=query.limit, has_more=has_more)
 

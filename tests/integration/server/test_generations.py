@@ -74,6 +74,9 @@ async def test_swap_of_embedder_and_chunker(api: Api, client: httpx.AsyncClient)
     after = await ask(client, "dome")
     assert (generation_of(before), generation_of(after)) == ("g1", "g2")
     assert all(len(result["content"].split()) <= 8 for result in after["results"])
+    [dome] = (await client.get("/api/v1/rag/documents?search=dome")).json()["items"]
+    chunks = (await client.get(f"/api/v1/rag/documents/{dome['document_id']}/chunks?limit=2")).json()
+    assert (chunks["total"] > 2, chunks["has_more"]) == (True, True)
     states = {view["number"]: view["state"] for view in (await client.get(GENERATIONS)).json()["items"]}
     assert states == {1: "standby", 2: "active"}
     rolled = await client.post(f"{GENERATIONS}/rollback", json={"reason": "A drill."})

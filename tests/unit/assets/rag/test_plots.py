@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.rag.plots import histogram
+from assets.rag.plots import histogram, trend
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -33,3 +33,13 @@ def test_labels_are_escaped() -> None:
 def test_no_values_make_a_sentence() -> None:
     """With nothing to show there is no empty picture."""
     assert histogram([], title="Tokens", of="tokens").value == "_Tokens: nothing to show._"
+
+
+def test_a_trend_has_a_point_for_every_number() -> None:
+    """Higher is further up, and the last of each line is written below."""
+    markdown = trend({"recall": [0.5, 1.0], "ndcg": [0.25]}, title="Golden questions").value or ""
+    picture = ElementTree.fromstring(base64.b64decode(markdown.split("base64,")[1].removesuffix(")")))
+    heights = [float(circle.attrib["cy"]) for circle in picture.iter(f"{SVG}circle")]
+    assert heights[1] < heights[0] < heights[2]
+    assert [text.text for text in picture.iter(f"{SVG}text")] == ["Golden questions", "recall 1.000, ndcg 0.250"]
+    assert trend({"recall": []}, title="Golden questions").value == "_Golden questions: nothing to show._"
