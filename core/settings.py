@@ -30,6 +30,26 @@ class EmbeddingEndpoint(BaseModel):
     api_key: SecretStr | None = None
 
 
+class ChatEndpoint(BaseModel):
+    """An endpoint that speaks OpenAI's chat completions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    model: Annotated[str, Field(min_length=1)]
+    api_key: SecretStr | None = None
+
+
+class RerankEndpoint(BaseModel):
+    """An endpoint that speaks the `/rerank` of Cohere and Jina."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    model: Annotated[str, Field(min_length=1)]
+    api_key: SecretStr | None = None
+
+
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -82,8 +102,24 @@ class Settings(BaseSettings):
         description='Embedders elsewhere, by name, as JSON: {"openai": {"base_url": "https://…/v1", "model": "…", '
         '"dimensions": 1536, "api_key": "…"}}.',
     )
+    chat_endpoints: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")], ChatEndpoint] = Field(
+        {},
+        description="Language models that may answer questions, by name, as JSON: "
+        '{"gpt": {"base_url": "https://…/v1", "model": "…", "api_key": "…"}}.',
+    )
+    rerank_endpoint: RerankEndpoint | None = Field(
+        None,
+        description="Who reranks instead of the built-in reranker, as JSON: "
+        '{"base_url": "https://…/v1", "model": "…", "api_key": "…"}.',
+    )
+    rerank_timeout_seconds: float = Field(
+        3.0, gt=0, le=60, description="A query that asks for reranking waits so long, and is then answered without."
+    )
     index_retain_hours: float = Field(
         24.0, gt=0, description="How long every version of an index can be asked again, by `as_of`."
+    )
+    deleted_retain_hours: float = Field(
+        24.0, ge=0, description="How long the bytes of a deleted document are kept before they are erased for good."
     )
     promotion_tolerance: float = Field(
         0.02,
@@ -94,6 +130,9 @@ class Settings(BaseSettings):
     egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Inner addresses that may be fetched from all the same, e.g. 127.0.0.1:8080,10.1.0.0/16.",
+    )
+    github_url: Annotated[str, Field(pattern=r"^https?://")] = Field(
+        "https://github.com", description="Where sources of type github are cloned from; GitHub Enterprise is another."
     )
     max_upload_bytes: int = Field(
         50 * 1024 * 1024,
@@ -122,7 +161,7 @@ class Settings(BaseSettings):
         description="A job waiting longer than this is swept up by the batch lane.",
     )
 
-    @field_validator("redis_url", "database_url", "root_key_file", mode="before")
+    @field_validator("redis_url", "database_url", "root_key_file", "rerank_endpoint", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None

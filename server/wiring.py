@@ -18,6 +18,9 @@ from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding.catalogue import EmbedderCatalogue
+from pipelines.retrieval.rerank import Rerankings
+from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
+from pipelines.retrieval.rerank_sentences import SentenceReranker
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -209,7 +212,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 batches=batches,
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
-                answering=Answering(indexes=indexes),
+                answering=Answering(indexes=indexes, rerankings=_rerankings(settings)),
                 generations=GenerationService(
                     database=database,
                     generations=indexes.generations,
@@ -281,6 +284,21 @@ def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
         unauthenticated=settings.rate_limit_unauthenticated_per_minute,
         plans=settings.rate_limit_plans,
     )
+
+
+def _rerankings(settings: Settings) -> Rerankings:
+    endpoint, timeout_seconds = settings.rerank_endpoint, settings.rerank_timeout_seconds
+    if endpoint is None:
+        return Rerankings(SentenceReranker, timeout_seconds=timeout_seconds)
+    elsewhere = HttpReranker(
+        RerankEndpoint(
+            base_url=endpoint.base_url,
+            model=endpoint.model,
+            timeout_seconds=timeout_seconds,
+            api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else None,
+        )
+    )
+    return Rerankings(lambda _: elsewhere, timeout_seconds=timeout_seconds)
 
 
 def _letterbox(settings: Settings, database: Database, clock: SystemClock) -> Letterbox:

@@ -101,7 +101,7 @@ async def retrieve(
     """
     where = _where(request)
     if not request.query.strip():
-        return Retrieved(hits=[])
+        return nothing(request)
     vector = asyncio.create_task(_embedded(embedder, request))
     try:
         for _ in range(_MOST_MOVES):
@@ -114,6 +114,11 @@ async def retrieve(
     finally:
         vector.cancel()
     raise ServiceUnavailable("The index is being rebuilt; try again in a moment.")
+
+
+def nothing(request: QueryRequest) -> Retrieved:
+    """Return the answer where there is nothing to find. There is nothing to read again either, so that is done."""
+    return Retrieved(hits=[], reranked=True if request.rerank else None)
 
 
 def _where(request: QueryRequest) -> Predicate | None:

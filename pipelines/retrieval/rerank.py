@@ -1,9 +1,9 @@
 """Read the best candidates again with something slower and better; without it, in time, the fused order stands."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import ServiceUnavailable
 from core.log import get_logger
+from pipelines.embedding.base import Embedder
 
 log = get_logger()
 
@@ -51,15 +52,15 @@ class Fallback(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reranking:
-    """A reranker and the time it is given. One a process."""
+    """A reranker, the time it is given, and the threads in which it takes it."""
 
     reranker: Reranker
     timeout_seconds: float
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "rerank"))
+    threads: ThreadPoolExecutor
 
     async def scores(self, query: str, texts: Sequence[str]) -> Relevance | Fallback:
         """Return a score for each text, or why there is none."""
-        reading = asyncio.get_running_loop().run_in_executor(self._threads, self.reranker.score, query, texts)
+        reading = asyncio.get_running_loop().run_in_executor(self.threads, self.reranker.score, query, texts)
         try:
             scores = await asyncio.wait_for(reading, self.timeout_seconds)
         except TimeoutError:
@@ -72,3 +73,23 @@ class Reranking:
             log.warning("rerank.failed", reranker=self.reranker.name, error="not one finite score a text")
             return Fallback.FAILED
         return np.clip(scores, 0.0, 1.0)
+
+
+class Rerankings:
+    """Which reranker reads for an index: one for all of them, or one each that asks the index's own embedder."""
+
+    def __init__(self, make: Callable[[Embedder], Reranker] | None, *, timeout_seconds: float) -> None:
+        self._make = make
+        self._timeout_seconds = timeout_seconds
+        self._threads = ThreadPoolExecutor(_THREADS, "rerank")
+        self._made: dict[str, Reranking] = {}
+
+    def of(self, embedder: Embedder) -> Reranking | None:
+        """Return what reranks in the embedder's space; None where nothing is configured."""
+        if self._make is None:
+            return None
+        if embedder.space not in self._made:
+            self._made[embedder.space] = Reranking(
+                reranker=self._make(embedder), timeout_seconds=self._timeout_seconds, threads=self._threads
+            )
+        return self._made[embedder.space]

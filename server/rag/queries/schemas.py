@@ -28,7 +28,21 @@ class QueryRequest(JsonBody):
         " deleted since are left out all the same.",
         examples=["g3.v128"],
     )
-    explain: bool = Field(False, description="Add the part scores to each result.")
+    fusion: Literal["convex", "rrf"] = Field(
+        "convex", description="How `hybrid` joins its sides: a weighted sum of scores, or by reciprocal ranks."
+    )
+    alpha: float = Field(0.8, ge=0, le=1, description="The vector's share in `convex`; the rest is the keywords'.")
+    max_per_document: int | None = Field(None, ge=1, le=100, description="At most so many results of one document.")
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Maximal marginal relevance with λ = 1 - diversity: results come in the order they are chosen.",
+    )
+    rerank: bool = Field(
+        False, description="Read the best again, slower and better. Without it in time: as if not asked."
+    )
+    explain: bool = Field(False, description="Add the part scores to each result, and what the answer was made with.")
 
 
 class QueryResult(Answer):
@@ -40,14 +54,29 @@ class QueryResult(Answer):
 
 
 class Scores(Answer):
-    """What each side gave; null where it did not find the chunk."""
+    """What each part gave; null where it did not find the chunk, or did not read it."""
 
     vector: float | None
     keyword: float | None
+    rerank: float | None
 
 
 class ExplainedResult(QueryResult):
     scores: Scores
+
+
+class Explanation(Answer):
+    """What the answer was made with. `fusion` is null where there was one side only, `alpha` where nothing weighed."""
+
+    mode: str
+    fusion: str | None
+    alpha: float | None
+    embedder: str
+    reranker: str | None
+
+
+def _absent(value: object) -> bool:
+    return value is None
 
 
 class QueryAnswer(Answer):
@@ -58,3 +87,8 @@ class QueryAnswer(Answer):
         description="The version of the index that answered, for `as_of`: its generation and the state of its table.",
         examples=["g3.v128"],
     )
+    reranked: bool | None = Field(None, exclude_if=_absent, description="Only with `rerank`: whether it was done.")
+    rerank_fallback: Literal["not_configured", "timed_out", "failed"] | None = Field(
+        None, exclude_if=_absent, description="Why it was not."
+    )
+    explanation: Explanation | None = Field(None, exclude_if=_absent, description="Only with `explain`.")

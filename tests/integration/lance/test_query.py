@@ -13,7 +13,7 @@ from pipelines.document import Hit
 from pipelines.embedding.base import Vectors
 from pipelines.retrieval.fuse import Fusion
 from pipelines.retrieval.query import QueryRequest, Retrieved, SearchMode, Visible, retrieve, search
-from pipelines.retrieval.rerank import Fallback, RerankFailed, Reranking
+from pipelines.retrieval.rerank import Fallback, RerankFailed, Rerankings
 from stores.lance import ChunkTable
 from tests.factories.chunks import EMBEDDER, cut, put
 
@@ -235,7 +235,9 @@ class ByLength:
 
 
 async def retrieved(table: ChunkTable, reranker: ByLength | None, **options: Any) -> Retrieved:
-    reranking = None if reranker is None else Reranking(reranker=reranker, timeout_seconds=5)
+    reranking = None
+    if reranker is not None:
+        reranking = Rerankings(lambda _: reranker, timeout_seconds=5).of(EMBEDDER)
     return await retrieve(table, EMBEDDER, QueryRequest(query="heron water", **options), everything, reranking)
 
 

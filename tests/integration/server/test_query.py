@@ -1,9 +1,13 @@
 """Questions are answered from the caller's own, living, newest documents."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import pytest
 
+from pipelines.retrieval.rerank import Relevance, RerankFailed
+from pipelines.retrieval.rerank_sentences import SentenceReranker
 from tests.integration.server.running import Api
 
 DOCUMENTS = "/api/v1/rag/documents"
@@ -117,11 +121,16 @@ async def test_a_deleted_document_never_answers_again(api: Api, client: httpx.As
 
 
 async def test_explain_adds_the_part_scores(api: Api, client: httpx.AsyncClient) -> None:
-    """Without it the answer has the reference's fields and no others."""
+    """Without it the answer has the reference's fields and no others; with it also what it was made with."""
     await post(client, "The dome opens at dusk.")
     await api.work()
-    [result] = (await ask(client, "dome", explain=True))["results"]
-    assert result["scores"].keys() == {"vector", "keyword"}
+    body = await ask(client, "dome", explain=True)
+    [result] = body["results"]
+    assert body["explanation"].pop("embedder")
+    assert body["explanation"] == {"mode": "hybrid", "fusion": "convex", "alpha": 0.8, "reranker": None}
+    words = await ask(client, "dome", explain=True, mode="keyword", rerank=True)
+    assert (words["explanation"]["fusion"], words["explanation"]["reranker"]) == (None, "sentences")
+    assert result["scores"].keys() == {"vector", "keyword", "rerank"}
 
 
 async def test_narrowed_by_collection_filters_and_mode(api: Api, client: httpx.AsyncClient) -> None:
@@ -154,3 +163,70 @@ async def test_chunks_are_listed_in_reading_order(api: Api, client: httpx.AsyncC
     positions = [chunk["position"] for chunk in first["items"] + rest["items"]]
     assert positions == list(range(first["total"]))
     assert first["total"] > 5
+
+
+async def test_reranked_if_asked(api: Api, client: httpx.AsyncClient) -> None:
+    """The answer says that it was, and nothing of it unless it was asked for; nothing indexed, nothing to read."""
+    assert (await ask(client, "dome", rerank=True))["reranked"] is True
+    await post(client, "The dome opens at dusk. Nobody climbs it in winter, when the ladders are frozen.")
+    await post(client, "Ladders are kept in the shed. The shed has no dome.")
+    await api.work()
+    body = await ask(client, "The dome opens at dusk.", rerank=True, explain=True)
+    assert body["reranked"] is True
+    assert "rerank_fallback" not in body
+    assert all(result["scores"]["rerank"] is not None for result in body["results"])
+    assert body["results"][0]["content"].startswith("The dome opens")
+    assert "reranked" not in await ask(client, "dome")
+
+
+async def test_the_reranker_may_be_elsewhere_and_away(
+    api: Api, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it does, the answer is that of the fused order, flagged."""
+
+    def broken(self: SentenceReranker, query: str, texts: Sequence[str]) -> Relevance:
+        raise RerankFailed("The rerank endpoint answered 500.")
+
+    await post(client, "The dome opens at dusk.")
+    await api.work()
+    plain = await ask(client, "dome")
+    monkeypatch.setattr(SentenceReranker, "score", broken)
+    body = await ask(client, "dome", rerank=True)
+    assert (body["reranked"], body["rerank_fallback"]) == (False, "failed")
+    assert body["results"] == plain["results"]
+
+
+async def test_filters_with_operators(api: Api, client: httpx.AsyncClient) -> None:
+    """The guide's filters find what they say; every fault is told at once."""
+    for year, tags in ((2019, ["draft"]), (2024, ["final", "optics"]), (2026, [])):
+        await post(client, f"The report of {year}.", metadata={"year": year, "tags": tags, "day": f"{year}-05-01"})
+    await api.work()
+
+    async def years(**filters: Any) -> set[int]:
+        return {each["metadata"]["year"] for each in (await ask(client, "report", filters=filters))["results"]}
+
+    assert await years(year={"$gte": 2024, "$lt": 2026}) == {2024}
+    assert await years(day={"$gt": "2020-01-01"}) == {2024, 2026}
+    assert await years(tags={"$contains": "optics"}) == {2024}
+    assert await years(**{"$or": [{"year": 2019}, {"$not": {"day": {"$contains": "24"}}}]}) == {2019, 2026}
+    assert await years(year={"$in": [2019, 2026]}, missing={"$exists": False}) == {2019, 2026}
+    refused = await client.post(
+        QUERY, json={"query": "report", "filters": {"$or": [{"a": {"$near": 1}}], "year": {"$gt": True}}}
+    )
+    assert refused.status_code == 400
+    pointers = [each["pointer"] for each in refused.json()["error"]["details"]["violations"]]
+    assert pointers == ["/filters/$or/0/a/$near", "/filters/year/$gt"]
+
+
+async def test_shares_and_differences(api: Api, client: httpx.AsyncClient) -> None:
+    """`max_per_document` bounds each document, `diversity` puts off what was said, `alpha` and `fusion` weigh."""
+    text = "\n\n".join(f"Red apples number {number} are sold in the market." for number in range(8))
+    await post(client, text, chunk_tokens=12, overlap_tokens=0, chunking_strategy="fixed")
+    await post(client, "A red car.")
+    await api.work()
+    for options in ({"max_per_document": 1}, {"max_per_document": 1, "rerank": True}, {"max_per_document": 1.0}):
+        results = (await ask(client, "red apples", limit=10, **options))["results"]
+        documents = [result["metadata"]["document_id"] for result in results]
+        assert len(documents) == len(set(documents)) == 2
+    for options in ({"diversity": 0.5}, {"diversity": 1}, {"alpha": 0}, {"alpha": 1}, {"fusion": "rrf"}):
+        assert len((await ask(client, "red apples", limit=3, **options))["results"]) == 3

@@ -7,8 +7,11 @@ import httpx
 import numpy as np
 import pytest
 
-from pipelines.retrieval.rerank import Fallback, Relevance, RerankFailed, Reranking
+from core.errors import EmbeddingFailed
+from pipelines.embedding.hashed import HashEmbedder
+from pipelines.retrieval.rerank import Fallback, Relevance, RerankFailed, Reranking, Rerankings
 from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
+from pipelines.retrieval.rerank_sentences import SentenceReranker
 
 
 class Scripted:
@@ -26,13 +29,19 @@ class Scripted:
         return self._answer
 
 
+def reranking(reranker: Scripted, timeout_seconds: float) -> Reranking:
+    found = Rerankings(lambda _: reranker, timeout_seconds=timeout_seconds).of(HashEmbedder())
+    assert found is not None
+    return found
+
+
 def scores(*values: float) -> Relevance:
     return np.array(values, np.float32)
 
 
 async def test_scores_are_cut_to_their_range() -> None:
     """Endpoints differ in what they call a score."""
-    found = await Reranking(reranker=Scripted(scores(-0.5, 0.25, 7)), timeout_seconds=5).scores("q", ["a", "b", "c"])
+    found = await reranking(Scripted(scores(-0.5, 0.25, 7)), 5).scores("q", ["a", "b", "c"])
     assert not isinstance(found, Fallback)
     assert found.tolist() == [0.0, 0.25, 1.0]
 
@@ -42,16 +51,14 @@ async def test_scores_are_cut_to_their_range() -> None:
 )
 async def test_what_is_no_score_for_each_text_is_a_fallback(answer: Relevance | Exception) -> None:
     """Errors, a wrong number of scores, and scores that are none."""
-    reranking = Reranking(reranker=Scripted(answer), timeout_seconds=5)
-    assert await reranking.scores("q", ["a", "b"]) is Fallback.FAILED
+    assert await reranking(Scripted(answer), 5).scores("q", ["a", "b"]) is Fallback.FAILED
 
 
 async def test_a_slow_reranker_is_not_waited_for() -> None:
     """Its time over, the query goes on without it."""
     hold = threading.Event()
     try:
-        reranking = Reranking(reranker=Scripted(hold), timeout_seconds=0.05)
-        assert await reranking.scores("q", ["a"]) is Fallback.TIMED_OUT
+        assert await reranking(Scripted(hold), 0.05).scores("q", ["a"]) is Fallback.TIMED_OUT
     finally:
         hold.set()
 
@@ -98,3 +105,39 @@ def test_any_other_answer_is_a_failure(answer: httpx.Response | Exception) -> No
     """Whatever an endpoint may say instead, it is one kind of error."""
     with pytest.raises(RerankFailed):
         endpoint(answer).score("why?", ["a", "b"])
+
+
+def test_a_passage_is_as_near_as_its_nearest_sentence() -> None:
+    """One sentence that answers outweighs many that do not, and a passage without sentences is one itself."""
+    embedder = HashEmbedder(dimensions=256)
+    answering = "The pump was painted green. Herons eat fish in the river. Nobody knows who signed for the delivery."
+    rambling = "Rivers carry sand. The heron is grey. Fish swim about in the lake and the sea and in the pond."
+    question = "Herons eat fish in the river."
+
+    found = SentenceReranker(embedder).score(question, [rambling, answering, "fish", ""])
+
+    assert found.shape == (4,)
+    assert found[1] == pytest.approx(1.0, abs=1e-6)
+    assert found[1] > found[0] > 0.5
+    assert found[2] == pytest.approx((1 + float(embedder.embed(["fish"])[0] @ embedder.embed([question])[0])) / 2)
+
+
+def test_an_embedder_that_fails_fails_the_reranker() -> None:
+    """As its own kind of error."""
+
+    class Failing(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> Relevance:
+            raise EmbeddingFailed("no")
+
+    with pytest.raises(RerankFailed):
+        SentenceReranker(Failing()).score("q", ["a"])
+
+
+def test_each_space_has_its_reranker() -> None:
+    """Made once; none where nothing is configured."""
+    made: list[str] = []
+    rerankings = Rerankings(lambda embedder: made.append(embedder.space) or Scripted(scores()), timeout_seconds=1)
+    small, large = HashEmbedder(dimensions=8), HashEmbedder(dimensions=16)
+    assert rerankings.of(small) is rerankings.of(small) is not rerankings.of(large)
+    assert made == [small.space, large.space]
+    assert Rerankings(None, timeout_seconds=1).of(small) is None

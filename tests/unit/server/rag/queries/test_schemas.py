@@ -20,6 +20,12 @@ from server.rag.queries.schemas import QueryRequest
         ({"mode": "psychic"}, "/mode"),
         ({"filters": []}, "/filters"),
         ({"explain": 1}, "/explain"),
+        ({"fusion": "sum"}, "/fusion"),
+        ({"alpha": 1.1}, "/alpha"),
+        ({"alpha": "0.5"}, "/alpha"),
+        ({"max_per_document": 0}, "/max_per_document"),
+        ({"diversity": -0.1}, "/diversity"),
+        ({"rerank": "yes"}, "/rerank"),
     ],
 )
 def test_a_question_has_bounds(extra: dict[str, Any], pointer: str) -> None:
