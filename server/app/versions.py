@@ -12,7 +12,7 @@ from server.errors import VersionEnded
 from server.openapi.registry import Operation
 from server.openapi.versions import CURRENT, DeprecatedVersion
 
-Endpoint = Callable[..., Coroutine[Any, Any, HTTPResponse]]
+Endpoint = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 Finish = Callable[[Request, BaseHTTPResponse], Coroutine[Any, Any, None]]
 
 # What the API reference knew before v1. The bodies are those of v1: see docs/decisions/0009.
@@ -35,7 +35,7 @@ def adapted(operations: Iterable[Operation], version: DeprecatedVersion) -> Mapp
 def until_sunset(endpoint: Endpoint, version: DeprecatedVersion, *, successor: str, clock: Clock) -> Endpoint:
     """Return `endpoint` as it is until the version's last moment, and a refusal from then on."""
 
-    async def handle(request: Request, **path: str) -> HTTPResponse:
+    async def handle(request: Request, **path: str) -> HTTPResponse | None:
         if clock.now() >= version.sunset_at:
             raise VersionEnded(
                 f"{version.name} of the API ended on {version.sunset_at:%Y-%m-%d}. Use {successor}.",

@@ -54,10 +54,10 @@ class Hall:
 
 def endpoint(
     operation: Operation, hall_of: Callable[[Request], Hall]
-) -> Callable[..., Coroutine[Any, Any, HTTPResponse]]:
+) -> Callable[..., Coroutine[Any, Any, HTTPResponse | None]]:
     """Return the function that the router calls for `operation`."""
 
-    async def handle(request: Request, **path: str) -> HTTPResponse:
+    async def handle(request: Request, **path: str) -> HTTPResponse | None:
         request.ctx.operation = operation
         with metrics.in_flight():
             try:
@@ -66,7 +66,7 @@ def endpoint(
                 request.ctx.error_code = error.code
                 raise
 
-    async def passed(request: Request, path: Mapping[str, str]) -> HTTPResponse:
+    async def passed(request: Request, path: Mapping[str, str]) -> HTTPResponse | None:
         hall = hall_of(request)
         principal = await hall.admit(request, operation)
         given: dict[str, Any] = dict(path)

@@ -35,7 +35,7 @@ REPLAYED = "idempotent-replayed"
 _SANE = re.compile(r"[\x21-\x7e]{1,255}")
 _PURPOSE = "idempotency"
 
-Call = Callable[[], Awaitable[HTTPResponse]]
+Call = Callable[[], Awaitable[HTTPResponse | None]]
 
 
 class Effects:
@@ -48,7 +48,7 @@ class Effects:
 
     async def run(
         self, request: Request, operation: Operation, principal: Principal | None, given: Mapping[str, Any], call: Call
-    ) -> HTTPResponse:
+    ) -> HTTPResponse | None:
         """Return the handler's answer, or the one that an earlier request with the same key was given.
 
         `given` is everything the client asked: path, query and body as they were understood.
@@ -65,7 +65,7 @@ class Effects:
         async with self._kept_alive(claimed):
             return await self._attempt(request, claimed, call)
 
-    async def _attempt(self, request: Request, claim: Claim, call: Call) -> HTTPResponse:
+    async def _attempt(self, request: Request, claim: Claim, call: Call) -> HTTPResponse | None:
         try:
             return await self._carry_out(request, claim, call)
         except LeaseLost:
@@ -83,11 +83,13 @@ class Effects:
             await self._release(claim)
             raise
 
-    async def _carry_out(self, request: Request, claim: Claim | None, call: Call) -> HTTPResponse:
+    async def _carry_out(self, request: Request, claim: Claim | None, call: Call) -> HTTPResponse | None:
         async with self._database.unit_of_work() as work:
             effect = request.ctx.effect = Effect(self, work, claim)
             answer = await call()
-            if work.is_open:
+            if answer is None:  # it went out piece by piece: there is nothing to keep for a retry
+                await work.commit()
+            elif work.is_open:
                 await effect.settle(answer)
             elif claim is not None:
                 await self._records.amend(claim, self._kept(claim, answer))

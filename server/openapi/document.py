@@ -13,6 +13,7 @@ from server.openapi.models import JSON, PROBLEM, Answer, ErrorEnvelope, FormBody
 from server.openapi.registry import Operation, RequestHeader
 from server.openapi.tags import TAGS
 
+_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
 _REF = "#/components/schemas/{model}"
 
 Json = dict[str, Any]
@@ -134,7 +135,7 @@ def _responses(operation: Operation, references: Mapping[type[BaseModel], Json])
         str(status): {
             "description": HTTPStatus(status).phrase,
             "headers": answered_with(operation, status),
-            "content": _media_types(model, references),
+            "content": _media_types(model, references) | (_EVENTS if operation.streams and status == 200 else {}),
         }
         for status, model in operation.answers.items()
     }

@@ -24,7 +24,8 @@ from core.errors import (
 )
 from server.openapi.models import Answer, QueryString, RequestBody
 
-Handler = Callable[..., Awaitable[HTTPResponse]]
+# None has answered already, piece by piece.
+Handler = Callable[..., Awaitable[HTTPResponse | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Operation:
     """One method on one path. `caller` names the handler's argument that takes the principal.
 
     `limited` operations count against the caller's rate limit. `has_effect` ones run as one unit of work.
+    `streams` ones can answer 200 as server-sent events too.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Operation:
     requires: Requires | None
     keyed: Keyed
     limited: bool
+    streams: bool
     query: type[QueryString] | None
     bodies: Mapping[str, type[RequestBody]]
 
@@ -127,6 +130,7 @@ class Operations:
         headers: Sequence[RequestHeader] = (),
         keyed: Keyed = Keyed.ACCEPTED,
         limited: bool = True,
+        streams: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated handler. Its first docstring line is the summary, the rest the description."""
 
@@ -147,6 +151,7 @@ class Operations:
                     path_parameters=tuple(re.findall(r"{(\w+)}", path)),
                     keyed=keyed,
                     limited=limited,
+                    streams=streams,
                     **_signature(handler),
                 )
             )
