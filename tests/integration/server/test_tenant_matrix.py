@@ -17,8 +17,10 @@ import pytest
 from core.clock import SystemClock
 from core.ids import TenantId, new_id
 from server.app.application import operations
+from server.app.versions import adapted
 from server.auth.principal import Scope
 from server.openapi.registry import Operation
+from server.openapi.versions import DEPRECATED
 from stores.sql.models import IndexTagRow, MembershipRow, Role, SessionRow, UserRow
 from tests.integration.server.running import Api, running, settings_for
 
@@ -178,14 +180,24 @@ async def furnished(api: Api) -> House:
 
 
 def guarded() -> Iterator[Operation]:
-    return (operation for operation in operations() if operation.requires is not None)
+    """Yield what asks for a credential, in every version that is served."""
+    for served in (operations(), *(adapted(operations(), version).values() for version in DEPRECATED)):
+        yield from (operation for operation in served if operation.requires is not None)
+
+
+def row_of(operation: Operation) -> Row:
+    """Return the operation's row: a deprecated version asks as the current one does."""
+    name = operation.name
+    for version in DEPRECATED:
+        name = name.removesuffix(f"_{version.name}")
+    return ROWS[name]
 
 
 async def call(
     client: httpx.AsyncClient, operation: Operation, ids: Mapping[str, str], tenants: tuple[str, ...] = ()
 ) -> httpx.Response:
     """Call the operation well, but for what `ids` and `tenants` are to spoil."""
-    row = ROWS[operation.name]
+    row = row_of(operation)
     path = operation.path.format(**{name: ids[name] for name in operation.path_parameters})
     headers = [("x-request-id", "same"), *(("x-tenant-id", tenant) for tenant in tenants)]
     return await client.request(
@@ -197,7 +209,7 @@ async def call(
 
 
 def own_ids(house: House, operation: Operation) -> dict[str, str]:
-    return {name: house.ids[kind] for name, kind in ROWS[operation.name].ids.items()}
+    return {name: house.ids[kind] for name, kind in row_of(operation).ids.items()}
 
 
 def test_every_operation_has_its_row() -> None:
@@ -237,7 +249,7 @@ async def test_another_tenants_id_is_nobodys(api: Api) -> None:
     cells = 0
     async with api.client(mine.key) as client:
         for operation in guarded():
-            for name, kind in ROWS[operation.name].ids.items():
+            for name, kind in row_of(operation).ids.items():
                 unknown = new_id()
                 foreign = await call(client, operation, own_ids(mine, operation) | {name: theirs.ids[kind]})
                 nobodys = await call(client, operation, own_ids(mine, operation) | {name: unknown})
