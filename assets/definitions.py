@@ -5,7 +5,7 @@ import dagster as dg
 from assets.generations.assets import index_generations
 from assets.generations.checks import golden_questions
 from assets.generations.sensors import BUILD_GENERATIONS, generation_builder
-from assets.maintenance.assets import expired_records, index_maintenance
+from assets.maintenance.assets import erased_documents, expired_records, index_maintenance
 from assets.maintenance.schedules import MAINTAIN, nightly_maintenance
 from assets.rag.assets import RAG_ASSETS
 from assets.rag.checks import RAG_CHECKS
@@ -18,7 +18,7 @@ from assets.resources import PlatformResource, StageTablesResource
 def definitions_with(platform: PlatformResource) -> dg.Definitions:
     """Return the definitions over `platform`; tests bring one with other parts."""
     return dg.Definitions(
-        assets=[*RAG_ASSETS, index_maintenance, expired_records, index_generations],
+        assets=[*RAG_ASSETS, index_maintenance, erased_documents, expired_records, index_generations],
         asset_checks=[*RAG_CHECKS, golden_questions],
         jobs=[INDEX_DOCUMENTS, MAINTAIN, BUILD_GENERATIONS],
         schedules=[nightly_maintenance],

@@ -2,21 +2,33 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 from uuid import uuid4
 
 import fsspec
 
+from core.clock import Clock, SystemClock
 from core.ids import TenantId
 
 BlobKey = NewType("BlobKey", str)
 
+IsUsed = Callable[[], Awaitable[bool]]
+
+_ASIDE = ".erased"
+# Between putting an object and committing the revision that names it lie seconds, at most a minute or two. An object
+# older than the first is written again when it is put, so that its date says that somebody is about to need it.
+_REWRITTEN_AFTER = timedelta(minutes=10)
+_LEFT_ALONE_FOR = timedelta(hours=1)
+
 
 class BlobStore:
-    """A folder or an object store, by fsspec URL. Objects are immutable, so a second put of the same is free."""
+    """A folder or an object store, by fsspec URL. Objects are immutable, so a second put of the same is cheap."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()  # the one that files are dated by
         filesystem, self._root = fsspec.core.url_to_fs(url)
         self._files: Any = filesystem
 
@@ -34,7 +46,7 @@ class BlobStore:
     def _put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
         key = BlobKey(hashlib.sha256(content).hexdigest())
         path = self._path(tenant_id, key)
-        if self._files.exists(path):
+        if self._is_younger(path, _REWRITTEN_AFTER):
             return key
         # Written beside and renamed: a reader, or a crash, never meets half an object.
         partial = f"{path}.{uuid4().hex}.partial"
@@ -45,5 +57,46 @@ class BlobStore:
 
     async def get(self, tenant_id: TenantId, key: BlobKey) -> bytes:
         """Return the bytes. Raises FileNotFoundError."""
-        content: bytes = await asyncio.to_thread(self._files.cat_file, self._path(tenant_id, key))
+        path = self._path(tenant_id, key)
+        try:
+            content: bytes = await asyncio.to_thread(self._files.cat_file, path)
+        except FileNotFoundError:  # being erased this moment, or not after all
+            content = await asyncio.to_thread(self._files.cat_file, path + _ASIDE)
         return content
+
+    async def erase(self, tenant_id: TenantId, key: BlobKey, is_used: IsUsed) -> bool:
+        """Delete the object unless it is used; whether it is gone.
+
+        Whoever puts the same content meanwhile keeps it: what was put within the hour is left alone, since its
+        revision may be about to be committed, and is asked for again after the object was moved aside.
+        """
+        path = self._path(tenant_id, key)
+        if await is_used():
+            return False
+        await asyncio.to_thread(self._move_aside, path)
+        if await asyncio.to_thread(self._is_younger, path + _ASIDE, _LEFT_ALONE_FOR) or await is_used():
+            await asyncio.to_thread(self._move_back, path)
+            return False
+        await asyncio.to_thread(self._remove, path + _ASIDE)
+        return True
+
+    def _is_younger(self, path: str, age: timedelta) -> bool:
+        try:
+            modified: datetime = self._files.modified(path)
+        except FileNotFoundError:
+            return False
+        return self._clock.now() - modified.replace(tzinfo=modified.tzinfo or UTC) < age
+
+    def _move_aside(self, path: str) -> None:
+        with suppress(FileNotFoundError):  # somebody did before, and did not come back
+            self._files.mv(path, path + _ASIDE)
+
+    def _move_back(self, path: str) -> None:
+        if not self._files.exists(path):
+            self._files.mv(path + _ASIDE, path)
+        else:
+            self._remove(path + _ASIDE)
+
+    def _remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.rm_file(path)

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from assets.maintenance.assets import expired_records, index_maintenance
+from assets.maintenance.assets import erased_documents, expired_records, index_maintenance
 
 MAINTAIN = dg.define_asset_job(
     "maintain",
-    selection=dg.AssetSelection.assets(index_maintenance, expired_records),
-    description="Compact, index, prune and reconcile every tenant's table; delete records whose time is over.",
+    selection=dg.AssetSelection.assets(index_maintenance, erased_documents, expired_records),
+    description="Compact, index, prune and reconcile every tenant's table; erase what was deleted; purge records.",
 )
 
 # At night, and not on the hour, when everybody's jobs start.

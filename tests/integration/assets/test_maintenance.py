@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 import dagster as dg
+import pytest
 
 from assets.definitions import definitions_with
 from assets.maintenance.schedules import nightly_maintenance
@@ -70,3 +71,26 @@ def test_maintenance_runs_every_night_by_itself() -> None:
     """The schedule is on without anybody turning it on."""
     assert nightly_maintenance.default_status is dg.DefaultScheduleStatus.RUNNING
     assert nightly_maintenance.cron_schedule == "17 3 * * *"
+
+
+def test_deleted_documents_are_erased_when_their_time_is_over(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The night after the grace takes bytes and revisions, and says of how many documents."""
+    monkeypatch.setenv("CODEXOS_DELETED_RETAIN_HOURS", "1")
+    tenant_id = batch.tenant(bucket=3)
+    kept, recent, gone = batch.post(tenant_id, [*TEXTS, "A third text."], lane=Lane.BATCH)
+    batch.materialize(3)
+
+    async def delete(poster: Poster) -> None:
+        async with poster.database.transaction() as session:
+            for document_id, hours in ((recent, 0), (gone, 2)):
+                row = await session.get_one(DocumentRow, document_id)
+                row.status = DocumentStatus.DELETED
+                row.deleted_at = poster.clock.now() - timedelta(hours=hours)
+
+    batch.run(delete)
+    assert maintain(batch, "erased_documents") == {"erased": 1}
+    assert {name: row.source == "" for name, row in batch.documents().items()} == {
+        kept: False,
+        recent: False,
+        gone: True,
+    }
