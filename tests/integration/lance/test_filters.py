@@ -205,3 +205,12 @@ async def test_hostile_strings_are_strings(tmp_path: Path) -> None:
         assert f"v{number}" in await found({"key": {"$contains": each}})
         for asked in (number, {"$gte": number, "$lte": number}):
             assert await found({name: asked}) == {f"k{number}"}, asked
+
+
+async def test_the_largest_filters_there_may_be_are_answered(tmp_path: Path) -> None:
+    """As deep, as wide and as long as the limits allow: neither the parser's stack nor anybody's patience ends."""
+    table = await filled(LanceStore(tmp_path / "lance"), [({"a": 1}, 1, "a.txt")], indexed=False)
+    everything = {"$in": list(range(100)), "$contains": "x" * 300, "$gt": -1e300, "$lte": 10**30, "$exists": True}
+    wide = {"$or": [{f"key {number}": everything for number in range(5)} for _ in range(20)]}
+    for asked in (wide, {"$not": {"$not": {"$not": wide}}}, {str(number): "x" * 10_000 for number in range(50)}):
+        await check(table, [({"a": 1}, 1, "a.txt")], asked)
