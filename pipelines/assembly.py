@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.clock import Clock
+from core.ids import new_id
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.cache import SqliteVectorCache
 from pipelines.embedding.catalogue import EmbedderCatalogue
@@ -17,6 +18,8 @@ from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.parsing.jail import JailedParser
 from pipelines.sources.contents import Contents
+from pipelines.sources.expansion import Expansion
+from pipelines.sources.github import GitHub
 from pipelines.sources.web import WebPages
 from stores.blobs import BlobStore
 from stores.documents import Documents
@@ -27,6 +30,7 @@ from stores.generations import Generations
 from stores.lance import LanceStore
 from stores.leases import Leases
 from stores.letterbox import Letterbox
+from stores.members import Members
 from stores.outbox import Outbox
 from stores.sql.engine import Database
 from stores.sql.models import Lane
@@ -90,6 +94,13 @@ async def open_ingestion(
             blobs=blobs,
             fetches=Fetches(database),
             pages=WebPages(egress, max_bytes=settings.max_upload_bytes),
+        ),
+        expansion=Expansion(
+            github=GitHub(egress=egress, base_url=settings.github_url, max_file_bytes=settings.max_upload_bytes),
+            blobs=blobs,
+            members=Members(
+                database=database, letterbox=letterbox, outbox=Outbox(clock), clock=clock, new_id=new_id
+            ),
         ),
         parser=parser,
         indexes=indexes,

@@ -158,7 +158,7 @@ class IndexWriter:
                 if not await self.documents.indexed(session, job, chunk_count=chunks):
                     await self._close(session, job, JobStatus.CANCELLED)
                     return Outcome(cancelled=1)
-                progress = progress_of("indexed", len(work.elements), chunks)
+                progress = {**progress_of("indexed", len(work.elements), chunks), **(work.expanded or {})}
                 await self._close(session, job, JobStatus.SUCCEEDED, progress=progress)
                 payload = {**_subject(job), "chunks": chunks}
                 self.outbox.append(session, job.tenant_id, EventType.RAG_DOCUMENT_INDEXED, payload)

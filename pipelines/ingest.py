@@ -5,7 +5,7 @@ untouched; its job is closed with the others, in `commit`.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import AttemptsExhausted, CodexError, IngestFailed, InternalFailure
@@ -24,8 +24,10 @@ from pipelines.embedding.cache import VectorCache, embed_reusing
 from pipelines.index.indexes import Indexes, chunking_of
 from pipelines.parsing.base import Parser
 from pipelines.sources.contents import Contents
+from pipelines.sources.expansion import GITHUB, Expansion
 from stores.blobs import BlobStore
 from stores.documents import Documents, StoredRevision
+from stores.fetched import NOT_FETCHED
 from stores.generations import Generation
 from stores.letterbox import Job
 from stores.sql.models import JobKind
@@ -48,6 +50,8 @@ class Work:
     passages: tuple[Passage, ...] = ()
     vectors: Vectors | None = None
     failure: CodexError | None = None
+    expanded: Mapping[str, int] | None = None
+    """What became of the documents that this one stands for; it has no text of its own then."""
 
     @property
     def alive(self) -> bool:
@@ -61,6 +65,7 @@ class IngestTools:
 
     documents: Documents
     contents: Contents
+    expansion: Expansion
     parser: Parser
     indexes: Indexes
     vectors: VectorCache
@@ -105,6 +110,8 @@ async def fetch(tools: IngestTools, jobs: Sequence[Job]) -> list[Work]:
         if job.attempt > tools.max_attempts:
             return replace(work, failure=_exhausted(job))
         try:
+            if found.source_type == GITHUB and found.blob_key == NOT_FETCHED:
+                return replace(work, expanded=await tools.expansion.expand(found))
             return replace(work, file=await tools.contents.of(found))
         except IngestFailed as failure:
             return replace(work, failure=failure)
@@ -119,9 +126,9 @@ async def parse(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     """Turn bytes into elements; files of different tenants never meet in one child process."""
     parsed = list(works)
     for indexes in _by_tenant(works):
-        files = [file for index in indexes if (file := works[index].file) is not None]
-        outcomes = await tools.parser.parse(files)
-        for index, outcome in zip(indexes, outcomes, strict=True):
+        files = {index: file for index in indexes if (file := works[index].file) is not None}
+        outcomes = await tools.parser.parse(list(files.values()))
+        for index, outcome in zip(files, outcomes, strict=True):
             parsed[index] = replace(works[index], file=None, elements=outcome.elements, failure=outcome.failure)
     return parsed
 

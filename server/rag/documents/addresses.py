@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.sources.repository_address import REPOSITORY_PATTERN
+
 _LONGEST = 1_000
 
 
@@ -20,6 +22,10 @@ ADDRESSES = {
     "url": AddressForm(
         pattern=r"^https?://[!\"$-.0->A-\[\]-~]+(?:[/?#][!-~]*)?$",
         mistake="Write the URL as https://host/path, without user and password, in ASCII as browsers copy it",
+    ),
+    "github": AddressForm(
+        pattern=REPOSITORY_PATTERN,
+        mistake="Write the repository as owner/name, owner/name@branch or owner/name@branch:folder",
     ),
 }
 

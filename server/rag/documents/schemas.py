@@ -42,10 +42,8 @@ def _not_blank(value: str) -> str:
 
 
 def _available(value: str) -> str:
-    if value == "github":
-        raise ValueError("Sources of type github are not available yet in this version; send a file, a text or a url")
     if value not in SOURCE_TYPES:
-        raise ValueError("Input should be 'file', 'text' or 'url'")
+        raise ValueError("Input should be 'file', 'text', 'url' or 'github'")
     return value
 
 
@@ -272,7 +270,7 @@ class DocumentChange(JsonBody):
 class DocumentsQuery(PageQuery):
     collection: Collection | None = None
     status: Status | None = Field(None, description="Without it, all but the deleted ones.")
-    source_type: Literal["file", "text", "url"] | None = None
+    source_type: Literal["file", "text", "url", "github"] | None = None
     search: str | None = Field(None, max_length=200, description="Literal text in source or external_id.")
 
 

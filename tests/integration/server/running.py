@@ -13,7 +13,7 @@ import httpx
 from sanic import Sanic
 
 from core.clock import SystemClock
-from core.ids import TenantId
+from core.ids import TenantId, new_id
 from core.settings import Settings
 from pipelines.embedding.cache import MemoryVectorCache
 from pipelines.embedding.catalogue import EmbedderCatalogue
@@ -24,6 +24,8 @@ from pipelines.index.indexes import Indexes
 from pipelines.index_writer import IndexWriter
 from pipelines.ingest import IngestTools
 from pipelines.sources.contents import Contents
+from pipelines.sources.expansion import Expansion
+from pipelines.sources.github import GitHub
 from pipelines.sources.web import WebPages
 from pipelines.streams.ingest_lane import work_off
 from server.app.application import create_app
@@ -41,6 +43,7 @@ from stores.job_keeper import keep
 from stores.lance import LanceStore
 from stores.leases import Leases
 from stores.letterbox import Letterbox
+from stores.members import Members
 from stores.outbox import Outbox
 from stores.sql.engine import Database
 from stores.sql.models import Lane
@@ -106,6 +109,13 @@ class Api:
                 blobs=BlobStore(self.settings.blob_path.as_uri()),
                 fetches=Fetches(self.database),
                 pages=WebPages(self.egress(), max_bytes=self.settings.max_upload_bytes),
+            ),
+            expansion=Expansion(
+                github=GitHub(egress=self.egress(), base_url=self.settings.github_url),
+                blobs=BlobStore(self.settings.blob_path.as_uri()),
+                members=Members(
+                    database=self.database, letterbox=letterbox, outbox=Outbox(clock), clock=clock, new_id=new_id
+                ),
             ),
             parser=ParagraphParser(),
             indexes=indexes,

@@ -41,11 +41,26 @@ def test_all_faults_are_listed_at_once() -> None:
     assert faults(IngestText, body).keys() == {f"/{name}" for name in body if name != "source_type"}
 
 
-@pytest.mark.parametrize("source_type", ["github"])
+@pytest.mark.parametrize(
+    ("source_type", "source"),
+    [("url", "https://example.org/a?b=c#d"), ("url", "http://[::1]:80/"), ("github", "acme/cranes@v1:docs")],
+)
 @pytest.mark.parametrize("model", [IngestText, IngestForm])
-def test_sources_to_come_are_told_apart_from_nonsense(model: type[RequestBody], source_type: str) -> None:
-    """The reference names them, so the sentence says that they are not there yet."""
-    assert "not available yet" in faults(model, {**TEXT, "source_type": source_type})["/source_type"]
+def test_an_address_is_the_documents_name_and_has_no_bytes(
+    model: type[RequestBody], source_type: str, source: str
+) -> None:
+    """It is fetched later, and posted again it is the same document, unless that has a name of its own."""
+    posted: Any = model.model_validate({"source_type": source_type, "source": source})
+    assert (posted.label, posted.identity, posted.content) == (source, source, None)
+    named: Any = model.model_validate({"source_type": source_type, "source": source, "external_id": "mine"})
+    assert named.identity == "mine"
+
+
+@pytest.mark.parametrize("source_type", ["url", "github"])
+@pytest.mark.parametrize("model", [IngestText, IngestForm])
+def test_an_address_is_held_to_its_form(model: type[RequestBody], source_type: str) -> None:
+    """What cannot be an address is refused before anybody tries to fetch it."""
+    assert "Write the" in faults(model, {**TEXT, "source_type": source_type})["/source"]
 
 
 @pytest.mark.parametrize(
