@@ -33,8 +33,11 @@ from server.auth.sessions.signing.service import SigningKeys
 from server.auth.tenants.service import Memberships, Tenants
 from server.health.schemas import State
 from server.health.service import Check, HealthService
+from server.llm.base import ChatModel
+from server.llm.openai import Endpoint, OpenAIChat
 from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
+from server.rag.answers.service import Answers
 from server.rag.batches.service import BatchService
 from server.rag.documents.chunks import StoredChunks
 from server.rag.documents.service import DocumentService
@@ -101,6 +104,7 @@ class Parts:
     jobs: JobService
     chunks: StoredChunks
     answering: Answering
+    answers: Answers
     generations: GenerationService
     golden_sets: GoldenSetService
     index_tags: TagService
@@ -165,6 +169,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         cursors=cursors,
         stopping=asyncio.Event(),
     )
+    answering = Answering(indexes=indexes, rerankings=_rerankings(settings))
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     signing_keys = SigningKeys(database, envelope, clock)
     tokens = AccessTokens(database, signing_keys, clock, public_url=settings.public_url)
@@ -212,7 +217,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 batches=batches,
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
-                answering=Answering(indexes=indexes, rerankings=_rerankings(settings)),
+                answering=answering,
+                answers=Answers(answering=answering, models=_models(settings, http)),
                 generations=GenerationService(
                     database=database,
                     generations=indexes.generations,
@@ -235,6 +241,21 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             await redis.aclose()
             await limits.aclose()
             await database.dispose()
+
+
+def _models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
+    return {
+        name: OpenAIChat(
+            name,
+            Endpoint(
+                base_url=endpoint.base_url,
+                model=endpoint.model,
+                api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else None,
+            ),
+            http,
+        )
+        for name, endpoint in settings.chat_endpoints.items()
+    }
 
 
 def _checks(

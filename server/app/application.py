@@ -33,6 +33,7 @@ from server.openapi.page import page
 from server.openapi.registry import Operation
 from server.openapi.routes import openapi
 from server.openapi.versions import DEPRECATED, versions
+from server.rag.answers.routes import answers
 from server.rag.batches.routes import batches
 from server.rag.documents.routes import documents
 from server.rag.generations.routes import generations
@@ -84,6 +85,7 @@ def operations() -> list[Operation]:
             documents,
             jobs,
             queries,
+            answers,
             generations,
             golden_sets,
             index_tags,

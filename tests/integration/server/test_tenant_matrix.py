@@ -96,6 +96,7 @@ ROWS = {
     "get_job": Row(ids=JOB),
     "cancel_job": Row(ids=JOB),
     "query_documents": Row(body={"query": "dome"}),
+    "answer_question": Row(body={"query": "dome", "threshold": 0}),
     "create_generation": Row(body={}),
     "list_generations": Row(),
     "get_generation": Row(ids=GENERATION),

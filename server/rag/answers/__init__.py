@@ -1,0 +1,1 @@
+"""Questions answered in words, each of them proved by a quote."""
