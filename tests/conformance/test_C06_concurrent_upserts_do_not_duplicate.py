@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from core.ids import DocumentId
 from stores.lance import LanceStore
 from tests.factories.chunks import EMBEDDER, TENANT, cut, put
 
 PROCESSES = 8
-UPSERTS = 6
 DOCUMENTS = 5
 CHUNKS = 4
 
@@ -27,13 +28,13 @@ def the_lease(folder: Path) -> Iterator[None]:
         yield
 
 
-def upsert_again_and_again(folder: Path, worker: int) -> int:
-    """Write every document UPSERTS times over, its revision the turn; return how many rows this worker changed."""
+def upsert_again_and_again(folder: Path, worker: int, upserts: int) -> int:
+    """Write a document `upserts` times over, its revision the turn; return how many rows this worker changed."""
 
     async def work() -> int:
         table = await LanceStore(folder / "lance").open_table(TENANT, EMBEDDER.space, EMBEDDER.dimensions)
         changed = 0
-        for turn in range(1, UPSERTS + 1):
+        for turn in range(1, upserts + 1):
             document = cut(
                 f"d{(turn + worker) % DOCUMENTS}",
                 [f"part {part}" for part in range(CHUNKS)] + [f"worker {worker}"],
@@ -49,13 +50,16 @@ def upsert_again_and_again(folder: Path, worker: int) -> int:
     return asyncio.run(work())
 
 
-async def test_C06_concurrent_upserts_do_not_duplicate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("upserts", [6, pytest.param(200, marks=pytest.mark.slow)])
+async def test_C06_concurrent_upserts_do_not_duplicate(tmp_path: Path, upserts: int) -> None:
     """8 processes write the same five documents, compacting in between: no id twice, no update of the last lost."""
     # Forked from a server that has imported everything: LanceDB takes seconds to import, eight times over.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "tests.factories.chunks"])
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
-        changed = list(pool.map(upsert_again_and_again, [tmp_path] * PROCESSES, range(PROCESSES)))
+        changed = list(
+            pool.map(upsert_again_and_again, [tmp_path] * PROCESSES, range(PROCESSES), [upserts] * PROCESSES)
+        )
 
     assert sum(changed) >= DOCUMENTS * (CHUNKS + 1)
     table = await LanceStore(tmp_path / "lance").open_table(TENANT, EMBEDDER.space, EMBEDDER.dimensions)
@@ -63,7 +67,7 @@ async def test_C06_concurrent_upserts_do_not_duplicate(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids)) == DOCUMENTS * (CHUNKS + 1)
     for number in range(DOCUMENTS):
         latest = max(
-            turn for turn in range(1, UPSERTS + 1) for w in range(PROCESSES) if (turn + w) % DOCUMENTS == number
+            turn for turn in range(1, upserts + 1) for w in range(PROCESSES) if (turn + w) % DOCUMENTS == number
         )
         chunks = await table.document_chunks(DocumentId(f"d{number}"), skip=0, limit=100)
         assert set(chunks["revision"].to_pylist()) == {latest}
