@@ -9,7 +9,10 @@ from pipelines.document import SourceFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One document of a source. `external_id` stays, `fingerprint` changes with the content and only with it."""
+    """One document of a source. `external_id` stays, `fingerprint` changes with the content.
+
+    It is empty where the source cannot tell: then the document has to be asked for.
+    """
 
     external_id: str
     uri: str
