@@ -18,6 +18,7 @@ from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding.catalogue import EmbedderCatalogue
+from pipelines.parsing.jail import JailedParser
 from pipelines.retrieval.rerank import Rerankings
 from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
 from pipelines.retrieval.rerank_sentences import SentenceReranker
@@ -45,6 +46,7 @@ from server.rag.generations.service import GenerationService
 from server.rag.golden_sets.service import GoldenSetService
 from server.rag.index_tags.service import TagService
 from server.rag.jobs.service import JobService
+from server.rag.previews.service import Previews
 from server.rag.queries.service import Answering
 from server.rag.query_embedder import QueryEmbedder
 from server.rag.query_index import QueryEmbedders, QueryIndexes
@@ -101,6 +103,7 @@ class Parts:
     audit: AuditTrail
     documents: DocumentService
     batches: BatchService
+    previews: Previews
     jobs: JobService
     chunks: StoredChunks
     answering: Answering
@@ -151,6 +154,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         new_id=new_id,
         cursors=cursors,
     )
+    parser = JailedParser(timeout_seconds=settings.parse_timeout_seconds, memory_bytes=settings.parse_memory_bytes)
     batches = BatchService(
         database=database,
         blobs=documents.blobs,
@@ -215,6 +219,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 audit=AuditTrail(database, cursors),
                 documents=documents,
                 batches=batches,
+                previews=Previews(parser=parser, indexes=indexes),
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=answering,
@@ -238,6 +243,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 telemetry=Telemetry(database),
             )
         finally:
+            await parser.close()
             await redis.aclose()
             await limits.aclose()
             await database.dispose()

@@ -40,6 +40,7 @@ from server.rag.generations.routes import generations
 from server.rag.golden_sets.routes import golden_sets
 from server.rag.index_tags.routes import index_tags
 from server.rag.jobs.routes import jobs
+from server.rag.previews.routes import previews
 from server.rag.queries.routes import queries
 from server.telemetry.routes import telemetry
 
@@ -84,6 +85,7 @@ def operations() -> list[Operation]:
             batches,
             documents,
             jobs,
+            previews,
             queries,
             answers,
             generations,

@@ -84,6 +84,7 @@ ROWS = {
     "ingest_batch": Row(body={"items": [TEXT]}),
     "delete_documents": Row(body={"filter": {"collection": "default"}, "dry_run": True}),
     "reprocess_documents": Row(body={"filter": {"collection": "default"}}),
+    "preview": Row(body=TEXT),
     "list_documents": Row(),
     "get_document": Row(ids=DOCUMENT),
     "list_chunks": Row(ids=DOCUMENT),

@@ -1,0 +1,1 @@
+"""What a document would become, before it is posted."""
