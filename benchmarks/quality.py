@@ -1,6 +1,6 @@
 """Retrieval quality: nDCG@10 and recall@100 of vector, keyword and hybrid through the real query path.
 
-    python -m benchmarks.quality --data DIR [--sets scifact,cranfield] [--model-folder .codexos/models]
+    python -m benchmarks.quality --data DIR [--sets scifact,cranfield] [--rerank] [--model-folder .codexos/models]
 
 DIR holds collections in BEIR's layout. One chunk per document, "title text". Fails if vector search on SciFact is not
 within 0.01 of the figure published for this model, or if hybrid is not above both of its parts on every collection.
@@ -25,7 +25,9 @@ from pipelines.document import ChunkingConfig, Document, Passage
 from pipelines.embedding import open_embedder
 from pipelines.embedding.base import Embedder, Vectors
 from pipelines.index.rows import rows_of
-from pipelines.retrieval.query import QueryRequest, SearchMode, search
+from pipelines.retrieval.query import QueryRequest, SearchMode, retrieve
+from pipelines.retrieval.rerank import Reranking, Rerankings
+from pipelines.retrieval.rerank_sentences import SentenceReranker
 from stores.lance import ChunkTable, LanceStore
 
 # sbert.net and the MTEB leaderboard for all-MiniLM-L6-v2, exact search.
@@ -34,8 +36,10 @@ _TOLERANCE = 0.01
 _TENANT = TenantId("benchmark")
 _BATCH = 256
 _LIMIT = 100
+_PATIENCE_SECONDS = 600.0
+_RERANKED = "hybrid, reranked"
 
-Figures = Mapping[SearchMode, tuple[float, float]]
+Figures = Mapping[str, tuple[float, float]]
 """(nDCG@10, recall@100) of each mode."""
 
 
@@ -81,7 +85,30 @@ async def ingest(table: ChunkTable, embedder: Embedder, collection: Collection) 
     await table.optimize(timedelta(days=1))
 
 
-async def run(table: ChunkTable, embedder: Embedder, queries: Mapping[str, str], mode: SearchMode) -> dict[str, Scores]:
+class _Remembering:
+    """An embedder that reads no text twice: questions bring the same passages, and the same sentences, again."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.space, self.dimensions, self.max_tokens = embedder.space, embedder.dimensions, embedder.max_tokens
+        self.languages = embedder.languages
+        self.token_spans = embedder.token_spans
+        self._embedder = embedder
+        self._known: dict[str, Vectors] = {}
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        if new:
+            self._known.update(zip(new, self._embedder.embed(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+async def run(
+    table: ChunkTable,
+    embedder: Embedder,
+    queries: Mapping[str, str],
+    mode: SearchMode,
+    reranking: Reranking | None = None,
+) -> dict[str, Scores]:
     """Return what each query finds."""
 
     async def visible(document_ids: Sequence[DocumentId]) -> Mapping[DocumentId, int]:
@@ -89,17 +116,24 @@ async def run(table: ChunkTable, embedder: Embedder, queries: Mapping[str, str],
 
     found: dict[str, Scores] = {}
     for query_id, text in queries.items():
-        hits = await search(table, embedder, QueryRequest(query=text, limit=_LIMIT, mode=mode), visible)
-        found[query_id] = {hit.document_id: hit.score for hit in hits}
+        asked = QueryRequest(query=text, limit=_LIMIT, mode=mode, rerank=reranking is not None)
+        answer = await retrieve(table, embedder, asked, visible, reranking)
+        if answer.fallback is not None:
+            raise RuntimeError(f"A query was not reranked: {answer.fallback}.")
+        found[query_id] = {hit.document_id: hit.score for hit in answer.hits}
     return found
 
 
-async def measure(collection: Collection, embedder: Embedder) -> Figures:
+async def measure(collection: Collection, embedder: Embedder, *, rerank: bool) -> Figures:
     """Index the collection in a temporary folder and score each mode over all judged queries."""
+    rerankings = Rerankings(SentenceReranker, timeout_seconds=_PATIENCE_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         table = await LanceStore(Path(folder)).open_table(_TENANT, embedder.space, embedder.dimensions)
         await ingest(table, embedder, collection)
-        runs = {mode: await run(table, embedder, collection.queries, mode) for mode in SearchMode}
+        runs = {str(mode): await run(table, embedder, collection.queries, mode) for mode in SearchMode}
+        if rerank:
+            reranking = rerankings.of(_Remembering(embedder))
+            runs[_RERANKED] = await run(table, embedder, collection.queries, SearchMode.HYBRID, reranking)
 
     def mean(found: Mapping[str, Scores], measured: Callable[[Scores, Mapping[str, int], int], float], k: int) -> float:
         return fmean(measured(found[query_id], collection.judged[query_id], k) for query_id in collection.queries)
@@ -124,6 +158,8 @@ def shortfalls(figures: Mapping[str, Figures]) -> list[str]:
             found.append(f"Vector search on scifact is more than {_TOLERANCE} from {PUBLISHED_SCIFACT_VECTOR}.")
         if gains[SearchMode.HYBRID] <= max(gains[SearchMode.VECTOR], gains[SearchMode.KEYWORD]):
             found.append(f"Hybrid is not above both of its parts on {name}.")
+        if gains.get(_RERANKED, 1.0) <= gains[SearchMode.HYBRID]:
+            found.append(f"Reranking does not help on {name}.")
     return found
 
 
@@ -133,11 +169,12 @@ def main() -> int:
     options.add_argument("--sets", default="scifact,cranfield", help="which of them, by folder name")
     options.add_argument("--model-folder", type=Path, default=Path(".codexos/models").absolute())
     options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--rerank", action="store_true", help="hybrid with the built-in reranker as well")
     chosen = options.parse_args()
     collections = [read_collection(chosen.data / name) for name in chosen.sets.split(",")]
     print(heading("Retrieval quality"))
     embedder = open_embedder("local", model_folder=chosen.model_folder, threads=chosen.threads)
-    figures = {collection.name: asyncio.run(measure(collection, embedder)) for collection in collections}
+    figures = {each.name: asyncio.run(measure(each, embedder, rerank=chosen.rerank)) for each in collections}
     print(report(figures))
     faults = shortfalls(figures)
     print("\n".join(["", *faults]) if faults else "\nAll figures are as they have to be.")

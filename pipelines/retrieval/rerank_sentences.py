@@ -3,15 +3,18 @@
 A passage's vector is the mean of all it says; one sentence of it may be the answer.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from core.errors import EmbeddingFailed
 from pipelines.embedding.base import Embedder
 from pipelines.retrieval.rerank import Relevance, RerankFailed
-from pipelines.retrieval.sentences import sentence_spans
 
+# Cut too often rather than too seldom: half a sentence still has a meaning, two together have none that is nearest. So
+# what looks like an end is one, unlike for quotes (sentences.py), also where all is in small letters.
+_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n\s*\n")
 # Fewer characters are a heading or a number, and near to anything.
 _SHORTEST_CHARACTERS = 20
 
@@ -30,7 +33,7 @@ class SentenceReranker:
 
     def score(self, query: str, texts: Sequence[str]) -> Relevance:
         """Return (1 + the highest cosine of a sentence) / 2 for each text. Raises RerankFailed."""
-        sentences = [list(_sentences(text)) for text in texts]
+        sentences = [_sentences(text) for text in texts]
         try:
             vectors = self._embedder.embed([query, *(each for several in sentences for each in several)])
         except EmbeddingFailed as error:
@@ -41,6 +44,6 @@ class SentenceReranker:
         return (1.0 + best) / 2.0
 
 
-def _sentences(text: str) -> Iterator[str]:
-    long_enough = [text[start:end] for start, end in sentence_spans(text) if end - start > _SHORTEST_CHARACTERS]
-    yield from long_enough or [text]
+def _sentences(text: str) -> list[str]:
+    pieces = (piece.strip() for piece in _END.split(text))
+    return [piece for piece in pieces if len(piece) > _SHORTEST_CHARACTERS] or [text]
