@@ -21,7 +21,7 @@ from stores.sql.models import (
     GenerationState,
 )
 
-# Those that are kept in step with the documents. One that failed waits for somebody to delete it.
+# Those that are kept in step with the documents.
 _FOLLOWING = (
     GenerationState.BUILDING,
     GenerationState.READY,

@@ -104,7 +104,7 @@ class GenerationView(Answer):
 
     generation_id: str
     number: int
-    state: Literal["building", "ready", "active", "standby", "failed", "retired"]
+    state: Literal["building", "ready", "active", "standby", "retired"]
     embedder: str
     space: str
     dimensions: int

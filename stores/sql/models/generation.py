@@ -16,7 +16,6 @@ class GenerationState(StrEnum):
     READY = "ready"
     ACTIVE = "active"
     STANDBY = "standby"
-    FAILED = "failed"
     RETIRED = "retired"
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
+from stores.sql.models import GenerationDocumentRow, GenerationRow, IndexMoveRow, IndexPointerRow
 from tests.integration.server.running import Api
 from tests.integration.server.test_query import ask, post
 
@@ -211,3 +213,21 @@ async def test_unknown_embedders_are_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post(GENERATIONS, json={"embedder": "somewhere-else"})
     assert answer.status_code == 404
     assert (await client.get(GENERATIONS)).json() == {"items": []}
+
+
+async def test_an_index_from_before_there_were_generations_goes_on(api: Api, client: httpx.AsyncClient) -> None:
+    """It answers as generation 1, unseen; the next document makes it one, and a candidate holds the old ones too."""
+    await post_all(api, client)
+    before = await ask(client, "dome")
+    async with api.database.transaction() as session:
+        for model in (GenerationDocumentRow, IndexMoveRow, IndexPointerRow, GenerationRow):
+            await session.execute(delete(model))
+    again = await ask(client, "dome")
+    assert (again["results"], again["index_version"]) == (before["results"], before["index_version"])
+    await post(client, "A lamp.", external_id="lamp")
+    await api.work()
+    assert len(await found_by(client, "lamp dome pump kite")) == 4
+    candidate = await created(client, chunking=FINE)
+    await api.build()
+    assert (await shown(client, candidate))["progress"]["indexed"] == 4
+    assert (await promote(client, candidate)).status_code == 200
