@@ -8,8 +8,9 @@ from pipelines.document import Element, SourceFile
 from pipelines.parsing.markup import html_elements
 from pipelines.parsing.plain import decode
 
-# Less than this in a page that says more is not its main content: a login form, say, or a list of links.
-_LEAST_CHARACTERS = 200
+# Less than this in a page that says more is not its main content: a login form, say, or a list of links. In bytes,
+# because what takes Latin scripts a word takes others a character.
+_LEAST_BYTES = 200
 # An extractor that walks trees takes long for a page of megabytes, which was written by a machine anyway.
 _LONGEST_CHARACTERS = 5_000_000
 
@@ -19,7 +20,7 @@ def read_web_page(file: SourceFile) -> Iterator[Element]:
     text = decode(file.content)
     main = _main_content(text) if len(text) <= _LONGEST_CHARACTERS else None
     found = list(html_elements(main)) if main else []
-    if sum(len(element.text) for element in found) >= _LEAST_CHARACTERS:
+    if sum(len(element.text.encode("utf-8", "replace")) for element in found) >= _LEAST_BYTES:
         yield from found
     else:
         yield from html_elements(text)
