@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +23,12 @@ from pipelines.parsing.in_process import InProcessParser
 from stores.lance import LanceStore
 from stores.redis import connect
 from stores.sql.engine import Database
-from stores.sql.models import DocumentRow, DocumentStatus, OutboxRow
+from stores.sql.models import DocumentRow, DocumentStatus, JobRow, Lane, OutboxRow
 from tests.factories.posting import Poster
 
 KILLS = 25
-WORKERS = 2
+STREAM_WORKER = ("-m", "server", "worker")
+BATCH_WORKER = ("-m", "tests.fakes.batch_lane")
 # The embedded pair and the real one: crossing them would show nothing more and take twice as long.
 BACKENDS = pytest.mark.parametrize(
     ("database_url", "redis_url"), [("sqlite", "embedded"), ("postgresql", "real")], indirect=True
@@ -59,35 +60,44 @@ class Truth:
 
 
 class Workers:
-    """Stream workers as real processes, to be killed at any moment."""
+    """Workers as real processes, to be killed at any moment."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, commands: Sequence[tuple[str, ...]]) -> None:
         self._environment = environment
         self._log = log.open("ab")
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._commands = commands
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def fill_up(self) -> None:
-        while len(self._running) < WORKERS:
-            command = [sys.executable, "-m", "server", "worker"]
-            process = subprocess.Popen(
-                command, env=self._environment, stdout=self._log, stderr=self._log, start_new_session=True
-            )
-            self._running.append(process)
+        for place, command in enumerate(self._commands):
+            if place not in self._running:
+                self._running[place] = subprocess.Popen(
+                    [sys.executable, *command],
+                    env=self._environment,
+                    stdout=self._log,
+                    stderr=self._log,
+                    start_new_session=True,
+                )
 
     def kill_one(self, dice: random.Random) -> None:
-        victim = self._running.pop(dice.randrange(len(self._running)))
+        victim = self._running.pop(dice.choice(sorted(self._running)))
         victim.kill()
         victim.wait()
 
     def end(self) -> None:
-        for process in self._running:
+        for process in self._running.values():
             process.send_signal(signal.SIGKILL)
             process.wait()
         self._log.close()
 
 
 @asynccontextmanager
-async def workers(home: Path, database_url: str, redis_url: str) -> AsyncIterator[Workers]:
+async def workers(
+    home: Path,
+    database_url: str,
+    redis_url: str,
+    commands: Sequence[tuple[str, ...]] = (STREAM_WORKER, STREAM_WORKER),
+) -> AsyncIterator[Workers]:
     environment = os.environ | {
         "CODEXOS_HOME": str(home),
         "CODEXOS_DATABASE_URL": database_url,
@@ -96,7 +106,10 @@ async def workers(home: Path, database_url: str, redis_url: str) -> AsyncIterato
         "CODEXOS_JOB_LEASE_SECONDS": "2",
         "CODEXOS_LOG_LEVEL": "WARNING",
     }
-    running = Workers(environment, home / "workers.log")
+    if BATCH_WORKER in commands:
+        # Either lane takes what the other left lying for a second: both finish what the other began.
+        environment |= {"CODEXOS_SWEEP_AFTER_SECONDS": "1", "DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONPATH": "."}
+    running = Workers(environment, home / "workers.log", commands)
     try:
         yield running
     finally:
@@ -118,14 +131,22 @@ async def finished_jobs(database: Database) -> int:
         return await session.scalar(select(func.count(OutboxRow.id))) or 0
 
 
-async def post_some(poster: Poster, truth: Truth, tenants: list[TenantId], dice: random.Random) -> None:
-    """Post four new documents, revise one and now and then delete one."""
-    for _ in range(4):
+async def post_some(
+    poster: Poster,
+    truth: Truth,
+    tenants: list[TenantId],
+    dice: random.Random,
+    *,
+    documents: int = 4,
+    lanes: Sequence[Lane] = (Lane.STREAM,),
+) -> None:
+    """Post some new documents, revise one and now and then delete one."""
+    for _ in range(documents):
         tenant_id, text = dice.choice(tenants), a_text(dice)
-        truth.texts[tenant_id, await poster.post(tenant_id, text)] = text
+        truth.texts[tenant_id, await poster.post(tenant_id, text, lane=dice.choice(lanes))] = text
     tenant_id, document_id = dice.choice(list(truth.texts))
     text = a_text(dice)
-    await poster.post(tenant_id, text, document_id=document_id)
+    await poster.post(tenant_id, text, document_id=document_id, lane=dice.choice(lanes))
     truth.texts[tenant_id, document_id] = text
     if dice.random() < 0.3:
         tenant_id, document_id = dice.choice(list(truth.texts))
@@ -204,5 +225,55 @@ async def test_wiped_redis_loses_nothing(database_url: str, redis_url: str, tmp_
 
         await until(all_closed, 60, tmp_path / "workers.log")
     await redis.aclose()
+    await assert_nothing_lost_nothing_doubled(database, tmp_path, tenants, truth)
+    await database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("database_url", "redis_url", "kills", "documents"),
+    [
+        ("sqlite", "embedded", 3, 3),
+        pytest.param("sqlite", "embedded", KILLS, 10, marks=pytest.mark.slow),
+        pytest.param("postgresql", "real", KILLS, 10, marks=pytest.mark.slow),
+    ],
+    indirect=["database_url", "redis_url"],
+)
+async def test_both_lanes_killed_lose_and_double_nothing(
+    database_url: str, redis_url: str, kills: int, documents: int, tmp_path: Path
+) -> None:
+    """Two workers of each lane, killed at random while documents for either come, change and go: each chunk once.
+
+    In full that is 500 documents, 50 revisions and 25 kill -9.
+    """
+    dice = random.Random(20261123)
+    database, truth = Database(database_url), Truth()
+    poster = Poster(database, tmp_path / "blobs")
+    tenants = [await poster.tenant() for _ in range(3)]
+    lanes = (Lane.STREAM, Lane.BATCH)
+    commands = (STREAM_WORKER, STREAM_WORKER, BATCH_WORKER, BATCH_WORKER)
+    async with workers(tmp_path, database_url, redis_url, commands) as running:
+        for _ in range(kills):
+            running.fill_up()
+            await post_some(poster, truth, tenants, dice, documents=documents, lanes=lanes)
+            seen = await finished_jobs(database)
+
+            async def moving(seen: int = seen) -> bool:
+                return await finished_jobs(database) > seen
+
+            await until(moving, 90, tmp_path / "workers.log")
+            await post_some(poster, truth, tenants, dice, documents=documents, lanes=lanes)
+            await asyncio.sleep(dice.random() * 3)  # long enough for the batch lane to be in the middle of something
+            running.kill_one(dice)
+        running.fill_up()
+        # Work for both, with nobody killed any more: however the dice fell, each lane finishes something.
+        await post_some(poster, truth, tenants, dice, documents=2 * documents, lanes=(Lane.BATCH,))
+
+        async def all_closed() -> bool:
+            return not await poster.open_jobs()
+
+        await until(all_closed, 240, tmp_path / "workers.log")
+    async with database.reading() as session:
+        finished_by = set(await session.scalars(select(JobRow.finished_by).where(JobRow.finished_by.is_not(None))))
+    assert finished_by == set(lanes)
     await assert_nothing_lost_nothing_doubled(database, tmp_path, tenants, truth)
     await database.dispose()
