@@ -76,7 +76,16 @@ async def work_until(done: asyncio.Event, work: Callable[[], Awaitable[int]]) ->
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("database_url", "rounds"),
+    [
+        ("sqlite", 1),
+        pytest.param("postgresql", 1, marks=pytest.mark.slow),
+        pytest.param("sqlite", 15, marks=pytest.mark.slow),
+        pytest.param("postgresql", 15, marks=pytest.mark.slow),
+    ],
+    indirect=["database_url"],
+)
 async def test_C13_swapping_the_embedder_never_stops_or_mixes_answers(
     database_url: str, tmp_path: Path, rounds: int
 ) -> None:

@@ -4,12 +4,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.integration.server.running import Api
 from tests.integration.server.test_generations import FINE, GENERATIONS, created, promote
 from tests.integration.server.test_query import DOCUMENTS, QUERY, ask, post
 
 TAGS = "/api/v1/rag/index/tags"
+# What there is of SQL in this is held to its word on both databases by tests/integration/stores/test_generations.py.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def replayed(client: httpx.AsyncClient, answer: dict[str, Any], query: str, **asked: Any) -> bool:
