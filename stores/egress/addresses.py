@@ -85,7 +85,15 @@ class Allowance:
     @classmethod
     def of(cls, entries: Iterable[str]) -> Self:
         """Read `127.0.0.1:8080`, `10.1.0.0/16`, `[::1]:8080`, `fd00::/8`. Raises ValueError."""
-        return cls(places=tuple(_place(entry.strip()) for entry in entries))
+        places = []
+        for entry in entries:
+            try:
+                places.append(_place(entry.strip()))
+            except ValueError as error:
+                raise ValueError(
+                    f"CODEXOS_EGRESS_ALLOW: {entry!r} is no address, network or address:port ({error})."
+                ) from error
+        return cls(places=tuple(places))
 
     def permits(self, address: Address, port: int) -> bool:
         return any(

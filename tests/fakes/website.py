@@ -1,6 +1,7 @@
 """A site on loopback that answers as it is told, and counts who comes."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,10 +73,12 @@ class Website:
 
 
 @asynccontextmanager
-async def website(pages: Mapping[str, Answer] | None = None, *, host: str = "127.0.0.1") -> AsyncIterator[Website]:
-    """Serve `pages` on a free port of `host` for the length of the block."""
+async def website(
+    pages: Mapping[str, Answer] | None = None, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Website]:
+    """Serve `pages` on a free port of `host` for the length of the block, over TLS with a context for it."""
     site = Website(host=host, pages=dict(pages or {}))
-    server = await asyncio.start_server(site.serve, host, 0)
+    server = await asyncio.start_server(site.serve, host, 0, ssl=tls)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site
