@@ -83,25 +83,6 @@ class Documents:
         async with self._database.reading() as session:
             return int(await session.scalar(query) or 0)
 
-    async def visible(self, tenant_id: TenantId, document_ids: Sequence[DocumentId]) -> dict[DocumentId, int]:
-        """Return the indexed revision of each living, indexed document among `document_ids`."""
-        query = select(DocumentRow.id, DocumentRow.indexed_revision).where(
-            DocumentRow.tenant_id == tenant_id,
-            DocumentRow.id.in_(document_ids),
-            DocumentRow.indexed_revision.is_not(None),
-            DocumentRow.status != DocumentStatus.DELETED,
-        )
-        rows = await self._database.rows(query)
-        return {DocumentId(found): revision for found, revision in rows if revision is not None}
-
-    async def living(self, tenant_id: TenantId) -> dict[DocumentId, int]:
-        """Return every document of a tenant that is not deleted with its indexed revision, 0 while there is none."""
-        query = select(DocumentRow.id, func.coalesce(DocumentRow.indexed_revision, 0)).where(
-            DocumentRow.tenant_id == tenant_id, DocumentRow.status != DocumentStatus.DELETED
-        )
-        async with self._database.reading() as session:
-            return {DocumentId(found): revision for found, revision in await session.execute(query)}
-
     async def tenants(self) -> list[TenantId]:
         """Return the tenants that have, or had, documents."""
         query = select(DocumentRow.tenant_id).distinct().order_by(DocumentRow.tenant_id)

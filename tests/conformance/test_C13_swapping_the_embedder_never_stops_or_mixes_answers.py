@@ -152,7 +152,7 @@ async def only_new_vectors(api: Api, deleted: str) -> None:
     table = await writer.lance.open_table(tenant_id, active.table_space, active.dimensions)
     rows = (await table.search_vector(EMBEDDERS["g2"].embed(["dome"])[0], 10_000)).num_rows
     assert (active.dimensions, rows) == (128, await table.count())
-    living = await writer.documents.living(tenant_id)
+    living = await writer.indexes.generations.current(active)
     assert {found.document_id for found in await table.stored_documents()} == set(living)
     assert deleted not in living
 

@@ -23,7 +23,7 @@ async def ask(batch: Batch, tenant_id: TenantId, question: str) -> list[Hit]:
     async with batch.platform.ingestion() as ingestion:
         embedder = ingestion.embedder
         table = await ingestion.lance.open_table(tenant_id, embedder.space, embedder.dimensions)
-        visible = partial(ingestion.documents.visible, tenant_id)
+        visible = partial(ingestion.indexes.generations.visible, tenant_id, await ingestion.indexes.of(tenant_id))
         return await search(table, embedder, QueryRequest(query=question, limit=2), visible)
 
 

@@ -48,7 +48,8 @@ class Asking(threading.Thread):
         async with self.batch.platform.ingestion() as ingestion:
             embedder = ingestion.embedder
             table = await ingestion.lance.open_table(self.tenant_id, embedder.space, embedder.dimensions)
-            visible = partial(ingestion.documents.visible, self.tenant_id)
+            generation = await ingestion.indexes.of(self.tenant_id)
+            visible = partial(ingestion.indexes.generations.visible, self.tenant_id, generation)
             while not self.stop.is_set():
                 for subject, document_id in self.expected.items():
                     hits = await search(table, embedder, QueryRequest(query=subject, limit=3), visible)

@@ -36,9 +36,9 @@ async def test_older_revision_answers_while_a_newer_one_fails(
     async with database.transaction() as session:
         failure = DocumentUnreadable("It is cut off.")
         assert await documents.failed(session, job_for(tenant_id, document_id, 2, clock), failure)
-    assert await documents.visible(tenant_id, [document_id]) == {document_id: 1}
     async with database.reading() as session:
         row = await session.get_one(DocumentRow, document_id)
+        assert row.indexed_revision == 1
         assert (row.status, row.error_code) == (DocumentStatus.FAILED, "DOCUMENT_UNREADABLE")
 
 
@@ -50,16 +50,5 @@ async def test_indexed_revision_never_goes_back(database: Database, tenant_id: T
         assert await documents.indexed(session, job_for(tenant_id, document_id, 2, clock), chunk_count=1)
     async with database.transaction() as session:
         assert not await documents.indexed(session, job_for(tenant_id, document_id, 1, clock), chunk_count=9)
-    assert await documents.visible(tenant_id, [document_id]) == {document_id: 2}
-
-
-async def test_another_tenants_document_is_invisible(
-    database: Database, tenant_id: TenantId, clock: FrozenClock
-) -> None:
-    """Asking with the wrong tenant finds nothing, whatever the id."""
-    documents = Documents(database, clock)
-    document_id = await add_document(database, tenant_id, clock)
-    async with database.transaction() as session:
-        await documents.indexed(session, job_for(tenant_id, document_id, 1, clock), chunk_count=1)
-    assert await documents.visible(TenantId(new_id()), [document_id]) == {}
-    assert await documents.visible(tenant_id, [document_id]) == {document_id: 1}
+    async with database.reading() as session:
+        assert (await session.get_one(DocumentRow, document_id)).indexed_revision == 2

@@ -149,6 +149,7 @@ async def test_only_living_documents_of_the_tenant_are_visible(index: Index) -> 
     assert await index.generations.visible(index.tenant_id, candidate, asked) == {held: 1, ahead: 0}
     assert await index.generations.living(index.tenant_id, asked) == {held: 0, ahead: 0}
     assert await index.generations.visible(await index.poster.tenant(), candidate, asked) == {}
+    assert await index.generations.current(candidate) == {held: 1, ahead: 0}
 
 
 async def test_only_tenants_with_another_generation_are_followed(index: Index) -> None:
