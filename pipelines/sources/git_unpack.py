@@ -15,7 +15,7 @@ from typing import Any
 from dulwich.objects import Blob, Commit, Tag, Tree
 from dulwich.repo import Repo
 
-from pipelines.parsing.confinement import leave_network
+from pipelines.parsing.confinement import die_with, leave_network
 
 LISTING = "listing.jsonl"
 _DEEPEST = 64
@@ -79,6 +79,7 @@ def _limit(memory_bytes: int, seconds: int, max_bytes: int) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
+    die_with(given.pop("parent"))
     leave_network()
     _limit(given.pop("memory_bytes"), given.pop("seconds"), given["max_bytes"])
     sys.exit(main(Path(given.pop("pack")), folder=Path(given.pop("folder")), **given))

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,19 +37,22 @@ class GitHub:
     max_file_bytes: int = 50 * _MEBIBYTE
     max_files: int = 20_000
     seconds: float = 300.0
+    # A clone may take gigabytes of disk and memory for a while.
+    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     @asynccontextmanager
     async def repository(self, address: RepositoryAddress) -> AsyncIterator["Repository"]:
         """Clone, and keep the files for the length of the block. Raises IngestFailed."""
-        with tempfile.TemporaryDirectory(prefix="codexos-git-") as folder:
-            pack = Path(folder) / "pack"
+        async with self.at_once, _folder() as folder:
+            pack = folder / "pack"
             limits = Limits(seconds=self.seconds, read_seconds=60, max_bytes=self.max_pack_bytes)
             wanted = await download(self.egress, self.base_url, address, pack, limits)
-            await self._unpack(pack, wanted, Path(folder), address)
-            yield await asyncio.to_thread(_opened, address, self.base_url, Path(folder))
+            await self._unpack(pack, wanted, folder, address)
+            yield await asyncio.to_thread(_opened, address, self.base_url, folder)
 
     async def _unpack(self, pack: Path, wanted: str, folder: Path, address: RepositoryAddress) -> None:
         given = {
+            "parent": os.getpid(),
             "pack": str(pack),
             "commit": wanted,
             "folder": str(folder),
@@ -111,6 +114,16 @@ class Repository:
         sha = self._blobs[item.external_id.removeprefix(f"{self.address.full_name}:")]
         content = await asyncio.to_thread((self._folder / sha).read_bytes)
         return SourceFile(name=item.external_id, content=content)
+
+
+@asynccontextmanager
+async def _folder() -> AsyncIterator[Path]:
+    # On a thread: a repository may have thousands of files to remove.
+    made = await asyncio.to_thread(lambda: tempfile.TemporaryDirectory(prefix="codexos-git-"))
+    try:
+        yield Path(made.name)
+    finally:
+        await asyncio.to_thread(made.cleanup)
 
 
 def _opened(address: RepositoryAddress, base_url: str, folder: Path) -> Repository:
