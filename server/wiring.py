@@ -31,6 +31,7 @@ from server.auth.sessions.emails import normalised
 from server.auth.sessions.passwords import Passwords
 from server.auth.sessions.service import Sessions
 from server.auth.sessions.signing.service import SigningKeys
+from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.service import Memberships, Tenants
 from server.health.schemas import State
 from server.health.service import Check, HealthService
@@ -177,7 +178,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     signing_keys = SigningKeys(database, envelope, clock)
     tokens = AccessTokens(database, signing_keys, clock, public_url=settings.public_url)
-    second_factor = SecondFactor(database=database, envelope=envelope, clock=clock, issuer=_ISSUER)
+    account_log = AccountLog(audit=audit, memberships=memberships)
+    second_factor = SecondFactor(
+        database=database, envelope=envelope, clock=clock, account_log=account_log, issuer=_ISSUER
+    )
     async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses():
         try:
             yield Parts(
@@ -200,6 +204,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     clock=clock,
                     new_id=new_id,
                     audit=audit,
+                    account_log=account_log,
                     tokens=tokens,
                     passwords=Passwords(),
                     second_factor=second_factor,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -22,9 +22,10 @@ _PAGE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a walk along a chain found: how many links hold, and what is wrong with the next one, if anything is."""
+    """What a walk along a chain found: how many links hold, the newest hash, and what is wrong with the next."""
 
     links: int
+    head: str = field(default=GENESIS, compare=False)  # differs in each chain: every entry has an id of its own
     fault: str | None = None
 
     @property
@@ -90,7 +91,7 @@ async def _locked(session: AsyncSession, tenant_id: TenantId) -> AuditHeadRow | 
 def link_hash(row: AuditEventRow) -> str:
     """Return the SHA-256 over every field of the entry and the hash before it, each with its length in front."""
     digest = hashlib.sha256()
-    for field in (
+    for part in (
         row.tenant_id,
         str(row.sequence),
         row.id,
@@ -103,7 +104,7 @@ def link_hash(row: AuditEventRow) -> str:
         json.dumps(row.details, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
         row.previous_hash,
     ):
-        encoded = field.encode("utf-8", "surrogatepass")
+        encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
     return digest.hexdigest()
@@ -116,14 +117,14 @@ async def verify(session: AsyncSession, tenant_id: TenantId) -> Verdict:
         for row in page:
             fault = _fault(row, links + 1, previous)
             if fault is not None:
-                return Verdict(links=links, fault=fault)
+                return Verdict(links=links, head=previous, fault=fault)
             links, previous = links + 1, row.hash
         session.expunge_all()
     head = await session.get(AuditHeadRow, tenant_id)
     at = (head.sequence, head.hash) if head is not None else (0, GENESIS)
     if at != (links, previous):
-        return Verdict(links=links, fault=f"the chain ends at entry {links}, and its head says {at[0]}")
-    return Verdict(links=links)
+        return Verdict(links=links, head=previous, fault=f"the chain ends at entry {links}, and its head says {at[0]}")
+    return Verdict(links=links, head=previous)
 
 
 async def chained_tenants(session: AsyncSession) -> list[TenantId]:

@@ -13,9 +13,10 @@ from stores.sql.models import AuditEventRow
 
 class AuditQuery(PageQuery):
     action: str | None = Field(None, max_length=100)
-    actor: str | None = Field(None, max_length=60, description="`key:<id>`, `user:<id>` or `operator`.")
+    actor: str | None = Field(None, max_length=60, description="`key:<id>`, `user:<id>`, `operator` or `system`.")
     resource_type: str | None = Field(None, max_length=60)
     resource_id: str | None = Field(None, max_length=255)
+    request_id: str | None = Field(None, max_length=128, description="What this request changed.")
     since: Instant | None = Field(None, description="Only what happened at this moment or later.")
     until: Instant | None = Field(None, description="Only what happened before this moment.")
 

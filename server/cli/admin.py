@@ -78,7 +78,7 @@ async def _verify_audit(settings: Settings, asked: argparse.Namespace) -> int:
                     broken = 1
                     print(f"tenant {tenant_id}: {verdict.fault}.", file=sys.stderr)
                 else:
-                    print(f"tenant {tenant_id}: {verdict.links} entries hold.")
+                    print(f"tenant {tenant_id}: {verdict.links} entries hold; the newest hash is {verdict.head}")
     finally:
         await database.dispose()
     return broken

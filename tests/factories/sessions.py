@@ -13,6 +13,7 @@ from server.auth.principal import Principal
 from server.auth.sessions.passwords import Passwords
 from server.auth.sessions.schemas import LogIn, Registration
 from server.auth.sessions.service import Sessions
+from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.service import Memberships
 from stores.audit import AuditLog
 from stores.sql.engine import Database
@@ -63,6 +64,7 @@ def sessions(database: Database, clock: Clock, **parts: Any) -> Sessions:
         clock=clock,
         new_id=new_id,
         audit=AuditLog(clock),
+        account_log=account_log(database, clock),
         tokens=access_tokens(database, clock),
         passwords=Passwords(CountingHasher()),
         second_factor=NoSecondFactor(),
@@ -71,6 +73,10 @@ def sessions(database: Database, clock: Clock, **parts: Any) -> Sessions:
         addresses=OpenThrottle(),
     )
     return replace(whole, **parts)
+
+
+def account_log(database: Database, clock: Clock) -> AccountLog:
+    return AccountLog(audit=AuditLog(clock), memberships=Memberships(database, clock))
 
 
 async def ada(people: Sessions) -> Principal:

@@ -9,6 +9,7 @@ from core.ids import UserId
 from server.auth.mfa.picture import qr_code
 from server.auth.mfa.repository import TotpRepository
 from server.auth.mfa.schemas import RecoveryCodes, TotpEnrolment
+from server.auth.tenants.account_log import AccountLog
 from stores.sql.engine import Database
 from stores.sql.models import TotpDeviceRow
 from vault import totp
@@ -27,6 +28,7 @@ class SecondFactor:
     database: Database
     envelope: Envelope
     clock: Clock
+    account_log: AccountLog
     issuer: str
 
     async def is_enabled(self, user_id: UserId) -> bool:
@@ -63,6 +65,7 @@ class SecondFactor:
                 raise Conflict("There is no device to confirm. Enrol one first.")
             device.confirmed_at = self.clock.now()
             await devices.replace_recovery_codes(user_id, totp.hash_recovery_codes(codes))
+            await self.account_log.append(session, user_id, action="totp.enabled")
         return RecoveryCodes(recovery_codes=codes)
 
     async def disable(self, user_id: UserId, code: str) -> None:
@@ -72,6 +75,7 @@ class SecondFactor:
         await self._judge(user_id, code)
         async with self.database.transaction() as session:
             await TotpRepository(session).delete(user_id)
+            await self.account_log.append(session, user_id, action="totp.disabled")
 
     async def check(self, user_id: UserId, code: str | None) -> None:
         """Pass a user without a second factor, and one whose code is right.

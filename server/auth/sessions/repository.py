@@ -109,14 +109,17 @@ class SessionRepository:
             .values(revoked_at=now, revoked_because=because)
         )
 
-    async def revoke_others(self, user_id: UserId, kept: SessionId | None, because: str, now: datetime) -> None:
+    async def revoke_others(self, user_id: UserId, kept: SessionId | None, because: str, now: datetime) -> int:
+        """End every session of the user but `kept`; return how many that were."""
         others = (
             update(SessionRow)
             .where(SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))
             .values(revoked_at=now, revoked_because=because)
             .execution_options(synchronize_session=False)
         )
-        await self._session.execute(others.where(SessionRow.id != kept) if kept is not None else others)
+        ended = await self._session.execute(others.where(SessionRow.id != kept) if kept is not None else others)
+        assert isinstance(ended, CursorResult)
+        return int(ended.rowcount)
 
     async def revoke_token(self, token_id: str, now: datetime, expires_at: datetime) -> None:
         await self._session.merge(RevokedTokenRow(jti=token_id, revoked_at=now, expires_at=expires_at))

@@ -52,6 +52,13 @@ def _sessions(request: Request) -> "Sessions":
     return service
 
 
+def _code(request: Request, in_body: str | None) -> str | None:
+    codes = {*request.headers.getall(_MFA_HEADER, []), *filter(None, [in_body])}
+    if len(codes) > 1:
+        raise ValidationFailed("The request has more than one code of a second factor.", violations=[])
+    return next(iter(codes), None)
+
+
 # A fingerprint of the body is kept with an Idempotency-Key: of a password, not even that.
 @sessions.operation("POST", "/register", answers={201: Registered}, errors=[Conflict], keyed=Keyed.IGNORED)
 async def register(request: Request, body: Registration) -> HTTPResponse:
@@ -69,11 +76,9 @@ async def register(request: Request, body: Registration) -> HTTPResponse:
 )
 async def log_in(request: Request, body: LogIn) -> HTTPResponse:
     """Log in with email and password. The answer is an access token and the refresh token that renews it."""
-    codes = {*request.headers.getall(_MFA_HEADER, []), *filter(None, [body.mfa_code])}
-    if len(codes) > 1:
-        raise ValidationFailed("The request has more than one code of a second factor.", violations=[])
+    code = _code(request, body.mfa_code)
     client_address: Callable[[Request], str] = request.app.ctx.parts.client_address
-    pair = await _sessions(request).log_in(body, address=client_address(request), code=next(iter(codes), None))
+    pair = await _sessions(request).log_in(body, address=client_address(request), code=code)
     return answered(pair, headers=_UNKEPT)
 
 
@@ -101,12 +106,13 @@ async def who_am_i(request: Request, caller: Anyone) -> HTTPResponse:
     "POST",
     "/password",
     answers={200: PasswordChanged},
-    errors=[AuthorizationFailed, Conflict, RateLimitExceeded, ServiceUnavailable],
+    errors=[AuthorizationFailed, MfaRequired, MfaInvalid, Conflict, RateLimitExceeded, ServiceUnavailable],
+    headers=[_MFA],
     keyed=Keyed.IGNORED,
 )
 async def change_password(request: Request, person: Person, body: PasswordChange) -> HTTPResponse:
-    """Change the password. Every other session of the user ends."""
-    await _sessions(request).change_password(person, body)
+    """Change the password. It asks for the second factor, if one is enabled; every other session of the user ends."""
+    await _sessions(request).change_password(person, body, code=_code(request, body.mfa_code))
     return answered(PasswordChanged())
 
 

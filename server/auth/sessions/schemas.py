@@ -20,6 +20,7 @@ _PASSWORD = Field(min_length=1, max_length=passwords.LONGEST)
 _NEW_PASSWORD = Field(
     min_length=passwords.SHORTEST, max_length=passwords.LONGEST, examples=["a long sentence of your own"]
 )
+_MFA_CODE = Field(None, max_length=64, description="The second factor's code, if one is enabled.")
 
 
 class _WithEmail(JsonBody):
@@ -42,7 +43,7 @@ class Registration(_WithEmail):
 
 class LogIn(_WithEmail):
     password: str = _PASSWORD
-    mfa_code: str | None = Field(None, max_length=64, description="The second factor's code, if one is enabled.")
+    mfa_code: str | None = _MFA_CODE
 
 
 class Refresh(JsonBody):
@@ -52,6 +53,7 @@ class Refresh(JsonBody):
 class PasswordChange(JsonBody):
     current_password: str = _PASSWORD
     new_password: str = _NEW_PASSWORD
+    mfa_code: str | None = _MFA_CODE
 
 
 class User(Answer):

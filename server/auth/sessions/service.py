@@ -29,9 +29,10 @@ from server.auth.sessions.schemas import (
     TokenPair,
     User,
 )
+from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.service import Memberships
 from stores.audit import AuditLog
-from stores.sql.engine import Database
+from stores.sql.engine import Database, Session
 from stores.sql.models import Role
 
 REFRESH_LIFETIME = timedelta(days=30)
@@ -66,6 +67,7 @@ class Sessions:
     clock: Clock
     new_id: IdSource
     audit: AuditLog
+    account_log: AccountLog
     tokens: AccessTokens
     passwords: Passwords
     second_factor: SecondFactor
@@ -93,6 +95,8 @@ class Sessions:
                 resource_type="tenant",
                 resource_id=tenant_id,
             )
+            await session.flush()  # the log asks which tenants are theirs
+            await self.account_log.append(session, user_id, action="user.registered")
         return Registered(
             user=User(id=user_id, email=asked.email, name=asked.name, created_at=now),
             tenant=OwnTenant(id=tenant_id, name=tenant_name, role=Role.OWNER),
@@ -131,6 +135,9 @@ class Sessions:
                 await people.set_password_hash(user_id, fresh, instead_of=user.password_hash, now=now)
             await people.add_session(session_id, user_id, now, now + REFRESH_LIFETIME)
             people.add_refresh_token(_hash(refresh), session_id, now, now + REFRESH_LIFETIME)
+            await self.account_log.append(
+                session, user_id, action="session.started", resource_type="session", resource_id=session_id
+            )
         return _pair(access, refresh)
 
     async def refresh(self, token: str) -> TokenPair:
@@ -164,7 +171,7 @@ class Sessions:
             raise _not_valid()
         if row.used_at is not None and now >= row.used_at + _RACE:
             async with self.database.transaction(independent=True) as session:  # stays, although this is refused
-                await SessionRepository(session).revoke(user_id, session_id, "a refresh token was used twice", now)
+                await self._revoke(session, user_id, session_id, "a refresh token was used twice", by_system=True)
             await self.tokens.forget()
             raise _not_valid()
         if row.used_at is not None:
@@ -178,7 +185,7 @@ class Sessions:
         now, session_id = self.clock.now(), _session_of(person)
         async with self.database.transaction() as session:
             people = SessionRepository(session)
-            await people.revoke(person.user, session_id, "logged out", now)
+            await self._revoke(session, person.user, session_id, "logged out")
             if person.token_id is not None and person.token_expires_at is not None:
                 await people.revoke_token(person.token_id, now, person.token_expires_at)
         await self.database.when_committed(self.tokens.forget)
@@ -187,11 +194,27 @@ class Sessions:
     async def end(self, person: Principal, session_id: str) -> SessionEnded:
         """End one of the person's own sessions. Raises ResourceNotFound for any other."""
         async with self.database.transaction() as session:
-            people = SessionRepository(session)
-            if not await people.revoke(person.user, SessionId(session_id), "ended by the user", self.clock.now()):
+            if not await self._revoke(session, person.user, SessionId(session_id), "ended by the user"):
                 raise ResourceNotFound("session", session_id)
         await self.database.when_committed(self.tokens.forget)
         return SessionEnded(id=session_id)
+
+    async def _revoke(
+        self, session: Session, user_id: UserId, session_id: SessionId, because: str, *, by_system: bool = False
+    ) -> bool:
+        """End one session of the user, on record; whether there was one to end."""
+        if not await SessionRepository(session).revoke(user_id, session_id, because, self.clock.now()):
+            return False
+        await self.account_log.append(
+            session,
+            user_id,
+            action="session.ended",
+            resource_type="session",
+            resource_id=session_id,
+            by_system=by_system,
+            because=because,
+        )
+        return True
 
     async def living(self, person: Principal) -> SessionList:
         async with self.database.reading() as session:
@@ -208,8 +231,11 @@ class Sessions:
             ]
         )
 
-    async def change_password(self, person: Principal, asked: PasswordChange) -> None:
-        """Set a new password and end every other session. Raises AuthorizationFailed if the current one is wrong."""
+    async def change_password(self, person: Principal, asked: PasswordChange, *, code: str | None) -> None:
+        """Set a new password and end every other session.
+
+        Raises AuthorizationFailed if the current one is wrong, and what the second factor raises.
+        """
         await self.accounts.take(person.user)
         async with self.database.reading() as session:
             user = await SessionRepository(session).user(person.user)
@@ -217,12 +243,14 @@ class Sessions:
         if stored is None or not await self.passwords.matches(asked.current_password, stored):
             raise AuthorizationFailed("The current password is not right.")
         await self.accounts.give_back(person.user)
+        await self.second_factor.check(person.user, code)
         fresh, now = await self.passwords.hash(asked.new_password), self.clock.now()
         async with self.database.transaction() as session:
             people = SessionRepository(session)
             if not await people.set_password_hash(person.user, fresh, instead_of=stored, now=now):
                 raise Conflict("The password has just been changed by another request.")
-            await people.revoke_others(person.user, person.session_id, "password changed", now)
+            ended = await people.revoke_others(person.user, person.session_id, "password changed", now)
+            await self.account_log.append(session, person.user, action="password.changed", sessions_ended=ended)
         await self.database.when_committed(self.tokens.forget)
 
     async def me(self, principal: Principal) -> Me:

@@ -72,6 +72,11 @@ class Memberships:
             self._seen.popitem(last=False)
         return found
 
+    async def tenants_of(self, session: Session, user_id: UserId) -> list[TenantId]:
+        """Return the user's tenants as `session`'s transaction sees them, in the order of their ids."""
+        rows = await session.execute(memberships_of(user_id))
+        return sorted(TenantId(tenant_id) for tenant_id, _, _ in rows)
+
     def forget(self, user_id: UserId) -> None:
         """Look again next time, in this process: what a user has just changed is there for them at once."""
         self._seen.pop(user_id, None)

@@ -14,6 +14,7 @@ from core.ids import UserId
 from server.auth.mfa.service import SecondFactor
 from stores.sql.engine import Database
 from stores.sql.models import RecoveryCodeRow, TotpDeviceRow, UserRow
+from tests.factories.sessions import account_log
 from vault import totp
 from vault.envelope import Envelope
 
@@ -37,7 +38,17 @@ async def database(database_url: str, clock: FrozenClock) -> AsyncIterator[Datab
 
 @pytest.fixture
 def factor(database: Database, clock: FrozenClock) -> SecondFactor:
-    return SecondFactor(database=database, envelope=Envelope(bytes(32)), clock=clock, issuer="Test")
+    return factor_of(database, clock)
+
+
+def factor_of(database: Database, clock: FrozenClock) -> SecondFactor:
+    return SecondFactor(
+        database=database,
+        envelope=Envelope(bytes(32)),
+        clock=clock,
+        account_log=account_log(database, clock),
+        issuer="Test",
+    )
 
 
 async def enabled(factor: SecondFactor, clock: FrozenClock) -> tuple[bytes, list[str]]:
@@ -90,7 +101,7 @@ async def test_a_used_code_stays_used_after_a_restart(
     """What was used is in SQL, not in a process."""
     secret, _ = await enabled(factor, clock)
     await factor.check(USER, code(secret, clock))
-    restarted = SecondFactor(database=database, envelope=Envelope(bytes(32)), clock=clock, issuer="Test")
+    restarted = factor_of(database, clock)
     with pytest.raises(MfaInvalid):
         await restarted.check(USER, code(secret, clock))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from core.clock import SystemClock
 from core.ids import TenantId
@@ -15,7 +15,7 @@ from server.auth.principal import Scope
 from server.cli import admin
 from stores.audit import AuditLog, verify
 from stores.sql.engine import Database
-from stores.sql.models import AuditEventRow
+from stores.sql.models import AuditEventRow, AuditHeadRow
 from tests.integration.server.running import Api, settings_for
 from tests.integration.server.test_documents import DOCUMENTS, post
 
@@ -69,6 +69,7 @@ async def test_pages_and_filters(client: httpx.AsyncClient, stranger: httpx.Asyn
     assert (await events(client, since=moment))["total"] == 7
     assert (await events(client, action="document.deleted"))["total"] == 0
     assert (await events(client, actor=oldest[0]["actor"]))["total"] == 7
+    assert (await events(client, request_id=oldest[0]["request_id"]))["items"] == oldest
     assert (await events(stranger))["total"] == 0
     assert (await client.get(EVENTS, params={"since": "yesterday"})).status_code == 400
 
@@ -104,15 +105,23 @@ def test_an_operator_is_told_of_the_first_broken_link(
             await session.execute(statement)
         await database.dispose()
 
+    async def found(query: Any) -> list[str]:
+        database = Database(database_url)
+        async with database.reading() as session:
+            values = list(await session.scalars(query))
+        await database.dispose()
+        return values
+
     whole, tampered = asyncio.run(prepared())
     assert admin.main(settings, ["audit", "verify"]) == 0
-    assert capsys.readouterr().out.count("3 entries hold.") == 2
+    assert capsys.readouterr().out.count("3 entries hold") == 2
     its_own = AuditEventRow.tenant_id == tampered
     asyncio.run(done(update(AuditEventRow).where(its_own, AuditEventRow.sequence == 2).values(actor="another")))
     assert admin.main(settings, ["audit", "verify"]) == 1
     told = capsys.readouterr()
     assert told.err == f"tenant {tampered}: entry 2 was changed.\n"
-    assert told.out == f"tenant {whole}: 3 entries hold.\n"
+    [head] = asyncio.run(found(select(AuditHeadRow.hash).where(AuditHeadRow.tenant_id == whole)))
+    assert told.out == f"tenant {whole}: 3 entries hold; the newest hash is {head}\n"
     assert admin.main(settings, ["audit", "verify", "--tenant", whole]) == 0
     asyncio.run(done(delete(AuditEventRow).where(its_own)))
     assert admin.main(settings, ["audit", "verify", "--tenant", tampered]) == 1
