@@ -1,4 +1,4 @@
-"""Documents as the recipes need them: what a job is to work on, what queries may see, what its outcome changes.
+"""Documents as the recipes need them: what a job is to work on, and what its outcome changes.
 
 Spanning tenants is deliberate here: a worker serves all of them, and every row it reads says whose it is.
 """

@@ -1,4 +1,4 @@
-"""Documents and their revisions. `indexed_revision` is what queries may see; it moves with the job that indexed it."""
+"""Documents and their revisions. `indexed_revision` was indexed last; what queries may see is in generation.py."""
 
 from datetime import datetime
 from enum import StrEnum
