@@ -27,6 +27,8 @@ class EmbeddingEndpoint(BaseModel):
     model: Annotated[str, Field(min_length=1)]
     dimensions: Annotated[int, Field(ge=1, le=8192)]
     max_tokens: Annotated[int, Field(ge=32)] = 512
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}$")], ...] = ()
+    """Those that the model knows; none given is all."""
     api_key: SecretStr | None = None
 
 
@@ -131,6 +133,10 @@ class Settings(BaseSettings):
         (),
         description="Inner addresses that may be fetched from all the same, e.g. 127.0.0.1:8080,10.1.0.0/16.",
     )
+    source_folders: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Folders that sources of type folder may be in, e.g. file:///srv/documents,s3://bucket/prefix.",
+    )
     github_url: Annotated[str, Field(pattern=r"^https?://")] = Field(
         "https://github.com", description="Where sources of type github are cloned from; GitHub Enterprise is another."
     )
@@ -166,7 +172,7 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
 
-    @field_validator("egress_allow", mode="before")
+    @field_validator("egress_allow", "source_folders", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

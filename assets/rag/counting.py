@@ -15,6 +15,7 @@ class CountingEmbedder:
 
     def __init__(self, embedder: Embedder) -> None:
         self.space, self.dimensions, self.max_tokens = embedder.space, embedder.dimensions, embedder.max_tokens
+        self.languages = embedder.languages
         self.texts = 0
         self._embedder = embedder
 

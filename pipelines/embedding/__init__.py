@@ -63,6 +63,7 @@ def _remote(settings: EndpointSettings) -> Embedder:
             model=settings.model,
             dimensions=settings.dimensions,
             max_tokens=settings.max_tokens,
+            languages=frozenset(settings.languages) if settings.languages else None,
             api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         )
     )

@@ -16,6 +16,8 @@ class Embedder(Protocol):
 
     dimensions: int
     max_tokens: int
+    languages: frozenset[str] | None
+    """ISO 639-1 codes of those whose meaning its vectors hold; None is all."""
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the (start, end) character offsets of each content token of `text`, in order."""
@@ -42,5 +44,7 @@ class EndpointSettings(Protocol):
     def dimensions(self) -> int: ...
     @property
     def max_tokens(self) -> int: ...
+    @property
+    def languages(self) -> tuple[str, ...]: ...
     @property
     def api_key(self) -> Secret | None: ...

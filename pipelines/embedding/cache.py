@@ -133,6 +133,7 @@ class CachedEmbedder:
         self.space = embedder.space
         self.dimensions = embedder.dimensions
         self.max_tokens = embedder.max_tokens
+        self.languages = embedder.languages
         self._embedder = embedder
         self._cache = cache
         self._tenant_id = tenant_id

@@ -18,6 +18,7 @@ class HashEmbedder:
         self.space = f"hashed-{dimensions}"
         self.dimensions = dimensions
         self.max_tokens = max_tokens
+        self.languages: frozenset[str] | None = None  # the same words make the same vector in any
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in _TOKEN.finditer(text)]

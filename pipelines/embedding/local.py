@@ -24,6 +24,7 @@ class LocalEmbedder:
     space = "minilm-l6-v2"
     dimensions = 384
     max_tokens = WordPieceTokenizer.max_tokens
+    languages: frozenset[str] | None = frozenset({"en"})
 
     def __init__(
         self,

@@ -30,12 +30,13 @@ _TOKEN = re.compile(r"[^\W_]{1,4}|_+|[^\w\s]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where to ask, and for what. `max_tokens` is the window of the model."""
+    """Where to ask, and for what. `max_tokens` is the window of the model, `languages` None if it knows all."""
 
     base_url: str
     model: str
     dimensions: int
     max_tokens: int = 512
+    languages: frozenset[str] | None = None
     api_key: str | None = field(default=None, repr=False)
 
     @property
@@ -59,6 +60,7 @@ class OpenAIEmbedder:
         self.space = endpoint.space
         self.dimensions = endpoint.dimensions
         self.max_tokens = endpoint.max_tokens
+        self.languages = endpoint.languages
         self._model = endpoint.model
         self._sleep = sleep
         headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.document import Hit
 from pipelines.embedding.base import Embedder
+from pipelines.retrieval.languages import alpha_for
 from pipelines.retrieval.sentences import sentence_spans
 
 # Sentences that are embedded for one answer: 48 short ones take about a quarter of a second on one core.
@@ -39,17 +40,21 @@ def extract(query: str, hits: Sequence[Hit], embedder: Embedder, *, most: int) -
     """Return at most `most` sentences of `hits` that answer `query`, the best first.
 
     Confidence is the cosine between question and sentence, less where the passage lacks the question's words: a
-    sentence about something else that is merely worded alike shares few of them.
+    sentence about something else that is merely worded alike shares few of them. In a language that the embedder does
+    not know, words the sentence shares with the question stand for the cosine.
     """
     found = _candidates(hits)
     if not found:
         return []
     vectors = embedder.embed([query, *(hit.text[start:end] for hit, start, end in found)])
-    cosines = vectors[1:] @ vectors[0]
     asked = _words(query)
+    if alpha_for(query, embedder):
+        alike = [max(0.0, float(cosine)) for cosine in vectors[1:] @ vectors[0]]
+    else:  # vectors of this language mean little
+        alike = [_coverage(asked, hit.text[start:end]) for hit, start, end in found]
     confidences = [
-        (1 - _COVERAGE_SHARE) * max(0.0, float(cosine)) + _COVERAGE_SHARE * _coverage(asked, hit.text)
-        for cosine, (hit, _, _) in zip(cosines, found, strict=True)
+        (1 - _COVERAGE_SHARE) * likeness + _COVERAGE_SHARE * _coverage(asked, hit.text)
+        for likeness, (hit, _, _) in zip(alike, found, strict=True)
     ]
     order = sorted(range(len(found)), key=lambda place: (-round(confidences[place], 6), place))
     chosen: list[int] = []

@@ -27,6 +27,7 @@ from pipelines.retrieval.fuse import (
     by_similarity,
     by_words,
 )
+from pipelines.retrieval.languages import alpha_for
 from pipelines.retrieval.rerank import Fallback, Reranking
 from pipelines.retrieval.select import Allowance, diverse_order
 from stores.lance import ChunkTable
@@ -58,8 +59,8 @@ class QueryRequest:
     filters: Mapping[str, Any] | None = None
     collection: str | None = None
     fusion: Fusion = Fusion.CONVEX
-    alpha: float = ALPHA
-    """The vector's share in a convex combination."""
+    alpha: float | None = None
+    """The vector's share in a convex combination; None is the best for the question's language."""
     max_per_document: int | None = None
     diversity: float = 0.0
     """0 takes the best, 1 what differs most from those before it (see select.py)."""
@@ -100,6 +101,7 @@ async def retrieve(
     With `diversity` hits come in the order in which they were chosen, each with its own score. Raises as `search`.
     """
     where = _where(request)
+    request = replace(request, alpha=alpha_for(request.query, embedder) if request.alpha is None else request.alpha)
     if not request.query.strip():
         return nothing(request)
     vector = asyncio.create_task(_embedded(embedder, request))
@@ -179,7 +181,7 @@ async def _ranked(
     candidates = union(near, keyword_candidates(matching, await vector))
     if request.fusion is Fusion.RECIPROCAL_RANK:
         return by_reciprocal_rank(candidates)
-    return by_convex_combination(candidates, request.alpha)
+    return by_convex_combination(candidates, ALPHA if request.alpha is None else request.alpha)
 
 
 async def _visible(

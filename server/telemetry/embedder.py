@@ -14,6 +14,7 @@ class TimedEmbedder:
         self.space = embedder.space
         self.dimensions = embedder.dimensions
         self.max_tokens = embedder.max_tokens
+        self.languages = embedder.languages
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         return self._embedder.token_spans(text)

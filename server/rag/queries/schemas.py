@@ -31,7 +31,13 @@ class QueryRequest(JsonBody):
     fusion: Literal["convex", "rrf"] = Field(
         "convex", description="How `hybrid` joins its sides: a weighted sum of scores, or by reciprocal ranks."
     )
-    alpha: float = Field(0.8, ge=0, le=1, description="The vector's share in `convex`; the rest is the keywords'.")
+    alpha: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="The vector's share in `convex`; the rest is the keywords'. Without it 0.8, and 0 for a question in"
+        " a language that the index's embedder does not know.",
+    )
     max_per_document: int | None = Field(None, ge=1, le=100, description="At most so many results of one document.")
     diversity: float = Field(
         0.0,

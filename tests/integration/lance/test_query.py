@@ -37,6 +37,7 @@ class RefusingEmbedder:
     """An embedder nobody should have asked."""
 
     space, dimensions, max_tokens = EMBEDDER.space, EMBEDDER.dimensions, EMBEDDER.max_tokens
+    languages = EMBEDDER.languages
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         raise AssertionError("asked for tokens")
