@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from core.errors import AttemptsExhausted, CodexError, IngestFailed, InternalFailure
 from core.ids import GenerationId, TenantId
 from core.log import get_logger
@@ -57,6 +59,13 @@ class Work:
     def alive(self) -> bool:
         """Whether there is still something to do for it: neither failed nor about a deleted document."""
         return self.failure is None and self.document is not None and self.generation is not None
+
+
+Embedded = Callable[[Work, int], None]
+"""Is told how many passages of a work have their vector."""
+
+# Large enough for the embedder to sort by length, small enough to tell of progress in between.
+_EMBEDDED_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,19 +159,27 @@ async def chunk(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     return await asyncio.to_thread(lambda: [cut(work) for work in works])
 
 
-async def embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
-    """Give every passage its vector; text this tenant has embedded before costs a look-up."""
-    return await asyncio.to_thread(_embed, tools, works)
+async def embed(tools: IngestTools, works: Sequence[Work], said: Embedded | None = None) -> list[Work]:
+    """Give every passage its vector; text this tenant has embedded before costs a look-up.
+
+    `said` is told now and then, from another thread, how many passages of a work have theirs.
+    """
+    return await asyncio.to_thread(_embed, tools, works, said or (lambda work, count: None))
 
 
-def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+def _embed(tools: IngestTools, works: Sequence[Work], said: Embedded) -> list[Work]:
     embedded = list(works)
     for generation, indexes in _by_generation(works):
         texts = [passage.text for index in indexes for passage in works[index].passages]
         documents = [works[index].job.document_id for index in indexes for _ in works[index].passages]
         try:
             embedder = tools.indexes.embedder(generation)
-            vectors = embed_reusing(embedder, tools.vectors, generation.tenant_id, texts, documents)
+            parts: list[Vectors] = []
+            for first in range(0, len(texts), _EMBEDDED_AT_ONCE):
+                some = slice(first, first + _EMBEDDED_AT_ONCE)
+                parts.append(embed_reusing(embedder, tools.vectors, generation.tenant_id, texts[some], documents[some]))
+                _tell(said, [works[index] for index in indexes], first, min(some.stop, len(texts)))
+            vectors = np.concatenate(parts) if parts else np.empty((0, embedder.dimensions), np.float32)
         except IngestFailed as failure:
             for index in indexes:
                 embedded[index] = replace(works[index], failure=failure)
@@ -175,9 +192,20 @@ def _embed(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
     return embedded
 
 
-def progress_of(stage: str, elements: int, chunks: int) -> dict[str, int | str]:
-    """Return how far a job has come, as clients are told."""
-    return {"stage": stage, "elements": elements, "chunks": chunks}
+def _tell(said: Embedded, works: Sequence[Work], before: int, after: int) -> None:
+    """Tell the works whose passages are among those from `before` to `after`, counted over all of them."""
+    first = 0
+    for work in works:
+        last = first + len(work.passages)
+        if max(before, first) < min(after, last):
+            said(work, min(after, last) - first)
+        first = last
+
+
+def progress_of(stage: str, elements: int, chunks: int, embedded: int | None = None) -> dict[str, int | str]:
+    """Return how far a job has come, as clients are told. `stage` is the last one that is done."""
+    counted: dict[str, int | str] = {"stage": stage, "elements": elements, "chunks": chunks}
+    return counted if embedded is None else {**counted, "embedded": embedded}
 
 
 async def forget(tools: IngestTools, works: Sequence[Work]) -> list[Work]:

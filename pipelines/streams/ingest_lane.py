@@ -26,11 +26,18 @@ FETCHED_JOBS = 8
 async def work_off(tools: IngestTools, writer: IndexWriter, jobs: Sequence[Job], kept: KeptJobs) -> Outcome:
     """Take `jobs` through every step. The two lanes differ in who calls this, not in what it does."""
     ingest_jobs = [job for job in jobs if job.kind is JobKind.INGEST]
+
+    def say(stage: str, work: Work, embedded: int | None = None) -> None:
+        kept.progress[work.job.id] = progress_of(stage, len(work.elements), len(work.passages), embedded)
+
     works = await fetch(tools, ingest_jobs)
-    for step, name in ((parse, "parsed"), (chunk, "chunked"), (embed, "embedded")):
+    for step, stage in ((parse, "parsed"), (chunk, "chunked")):
         works = await step(tools, works)
         for work in works:
-            kept.progress[work.job.id] = progress_of(name, len(work.elements), len(work.passages))
+            say(stage, work)
+    works = await embed(tools, works, lambda work, count: say("chunked", work, count))
+    for work in works:
+        say("embedded", work, len(work.passages))
     deletes = await forget(tools, [Work(job=job) for job in jobs if job.kind is JobKind.DELETE])
     return await writer.commit([*works, *deletes])
 
