@@ -1,11 +1,15 @@
 """Another index is built beside the one that answers, and takes its place without anybody noticing."""
 
-from typing import Any
+import asyncio
+from datetime import timedelta
+from typing import Any, cast
 
 import httpx
 import pytest
 from sqlalchemy import delete
 
+from pipelines.streams.ingest_lane import IngestLane
+from stores.redis import Bell
 from stores.sql.models import GenerationDocumentRow, GenerationRow, IndexMoveRow, IndexPointerRow
 from tests.integration.server.running import Api
 from tests.integration.server.test_query import ask, post
@@ -231,3 +235,39 @@ async def test_an_index_from_before_there_were_generations_goes_on(api: Api, cli
     await api.build()
     assert (await shown(client, candidate))["progress"]["indexed"] == 4
     assert (await promote(client, candidate)).status_code == 200
+
+
+class NoBell:
+    """A bell that nobody rings: the lane looks by itself."""
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def test_the_worker_keeps_the_others_in_step(api: Api, client: httpx.AsyncClient) -> None:
+    """What it has indexed is in every other generation soon after, without a builder."""
+    await post_all(api, client)
+    candidate = await created(client, chunking=FINE)
+    await api.build()
+    tools, writer = api.lane()
+    lane = IngestLane(
+        tools=tools,
+        writer=writer,
+        letterbox=writer.letterbox,
+        bell=cast(Bell, NoBell()),
+        lease=timedelta(seconds=30),
+        owner="test",
+        poll_seconds=0.05,
+        follower=api.builder().follower,
+        follow_seconds=0.05,
+    )
+    stop = asyncio.Event()
+    working = asyncio.create_task(lane.run(stop))
+    await post(client, "The comet was seen at last.", external_id="comet")
+    async with asyncio.timeout(30):
+        while (await shown(client, candidate))["progress"]["indexed"] < 4:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await working
+    assert (await promote(client, candidate)).status_code == 200
+    assert any("comet" in text for text in await found_by(client, "comet"))
