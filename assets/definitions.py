@@ -13,16 +13,18 @@ from assets.rag.jobs import INDEX_DOCUMENTS
 from assets.rag.sensors import sweep
 from assets.reporter import stream_reporter
 from assets.resources import PlatformResource, StageTablesResource
+from assets.sources.assets import crawled_sources
+from assets.sources.sensors import CRAWL_SOURCES, source_crawler
 
 
 def definitions_with(platform: PlatformResource) -> dg.Definitions:
     """Return the definitions over `platform`; tests bring one with other parts."""
     return dg.Definitions(
-        assets=[*RAG_ASSETS, index_maintenance, erased_documents, expired_records, index_generations],
+        assets=[*RAG_ASSETS, index_maintenance, erased_documents, expired_records, index_generations, crawled_sources],
         asset_checks=[*RAG_CHECKS, golden_questions],
-        jobs=[INDEX_DOCUMENTS, MAINTAIN, BUILD_GENERATIONS],
+        jobs=[INDEX_DOCUMENTS, MAINTAIN, BUILD_GENERATIONS, CRAWL_SOURCES],
         schedules=[nightly_maintenance],
-        sensors=[sweep, stream_reporter, generation_builder],
+        sensors=[sweep, stream_reporter, generation_builder, source_crawler],
         resources={"platform": platform, "stage_tables": StageTablesResource(platform=platform)},
         # One process a run: a step's process would cost three seconds, and the run's leases live in it.
         executor=dg.in_process_executor,

@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 from assets.lease_thread import LeaseThread
 from assets.stage_tables import StageTables
 from core.clock import Clock, SystemClock
-from core.ids import JobId
+from core.ids import JobId, new_id
 from core.settings import Settings
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.catalogue import EmbedderCatalogue
@@ -22,6 +22,7 @@ from stores.documents import Documents
 from stores.golden_sets import GoldenSets
 from stores.letterbox import Job, Letterbox
 from stores.outbox import Outbox
+from stores.sources import Crawls
 from stores.sql.engine import Database
 from stores.sql.models import Lane
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     # Loads the model runtime and LanceDB: a code server that only lists assets must not pay for them.
     from pipelines.assembly import Ingestion
     from pipelines.index.generations.build import Builder
+    from pipelines.sources.crawl import Crawler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,20 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
                 clock=self.clock,
                 tolerance=self.settings.promotion_tolerance,
             )
+
+    @asynccontextmanager
+    async def crawls(self) -> AsyncIterator[Crawls]:
+        """Yield what knows which sources are due."""
+        async with self.database() as database:
+            yield Crawls(database=database, outbox=Outbox(self.clock), clock=self.clock, new_id=new_id)
+
+    @asynccontextmanager
+    async def crawler(self) -> AsyncIterator["Crawler"]:
+        """Yield what crawls sources: no model and no index."""
+        from pipelines.sources.opening import open_crawler
+
+        async with open_crawler(self.settings, self.clock) as crawler:
+            yield crawler
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:

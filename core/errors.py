@@ -157,6 +157,12 @@ class IngestFailed(CodexError):
     retryable: ClassVar[bool] = False
 
 
+class SourceBraked(IngestFailed):
+    """More documents have vanished from the source than it may lose in one crawl. Nothing was deleted."""
+
+    code = "SOURCE_BRAKED"
+
+
 class EmptyDocument(IngestFailed):
     """The document has no bytes, or no text in them."""
 

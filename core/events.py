@@ -14,3 +14,6 @@ class EventType(StrEnum):
     RAG_GENERATION_PROMOTED = "rag.generation.promoted"
     RAG_GENERATION_ROLLED_BACK = "rag.generation.rolled_back"
     RAG_GENERATION_RETIRED = "rag.generation.retired"
+    RAG_SOURCE_CRAWLED = "rag.source.crawled"
+    RAG_SOURCE_BRAKED = "rag.source.braked"
+    RAG_SOURCE_FAILED = "rag.source.failed"

@@ -16,6 +16,7 @@ from stores.sql.models.idempotency import IdempotencyRow
 from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
 from stores.sql.models.outbox import OutboxRow
+from stores.sql.models.source import CrawlRow, CrawlState, SourceRow
 from stores.sql.models.tenant import ApiKeyRow, TenantRow
 from stores.sql.models.user import (
     MembershipRow,
@@ -34,6 +35,8 @@ __all__ = [
     "AuditEventRow",
     "AuditHeadRow",
     "Base",
+    "CrawlRow",
+    "CrawlState",
     "DocumentRevisionRow",
     "DocumentRow",
     "DocumentStatus",
@@ -58,6 +61,7 @@ __all__ = [
     "Role",
     "SessionRow",
     "SigningKeyRow",
+    "SourceRow",
     "TenantRow",
     "TotpDeviceRow",
     "UserRow",

@@ -1,0 +1,1 @@
+"""Sources of documents, crawled by Dagster when they are due."""
