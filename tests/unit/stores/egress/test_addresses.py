@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores.egress import Allowance, denial
@@ -43,6 +43,7 @@ def test_both_ends_of_every_range_are_denied() -> None:
     assert [str(end) for end in ends if denial(end) is None] == []
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.ip_addresses(v=4))
 def test_no_form_of_an_ipv4_address_in_ipv6_is_a_way_around(address: object) -> None:
     """Whatever carries an IPv4 address inside an IPv6 address is denied, the carried one public or not."""
