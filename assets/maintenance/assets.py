@@ -14,9 +14,9 @@ from assets.resources import PlatformResource
 from assets.stage_tables import remove_tables_before
 from core.ids import TenantId
 from core.log import get_logger, may_fail
-from stores.index_history import IndexHistory
 from stores.blobs import BlobStore
 from stores.erasure import Erasure
+from stores.index_history import IndexHistory
 from stores.retention import purge_expired
 
 if TYPE_CHECKING:
