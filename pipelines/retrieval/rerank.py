@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ServiceUnavailable
+from core.errors import CodexError
 from core.log import get_logger
 from pipelines.embedding.base import Embedder
 
@@ -22,7 +22,7 @@ Relevance = NDArray[np.float32]
 _THREADS = 2
 
 
-class RerankFailed(ServiceUnavailable):
+class RerankFailed(CodexError):
     """The reranker gave no scores. Queries never end with it: they are answered in the fused order."""
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.rag.tables import (
@@ -106,12 +106,14 @@ def stored(table: pl.DataFrame) -> pl.DataFrame:
     return pl.read_parquet(file.getvalue())
 
 
+@settings(deadline=None)  # the first call imports what the tables are made with
 @given(st.lists(jobs, max_size=4))
 def test_jobs_come_back_as_they_went(found: list[Job]) -> None:
     """Every field of a job, its fence and lane among them, is what it was."""
     assert jobs_in(stored(jobs_table(found))) == found
 
 
+@settings(deadline=None)
 @given(st.lists(works(), max_size=4))
 def test_works_come_back_as_they_went(found: list[Work]) -> None:
     """Documents with any metadata, elements, passages and vectors are what they were, row for row."""
