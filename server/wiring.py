@@ -51,6 +51,7 @@ from server.rag.previews.service import Previews
 from server.rag.queries.service import Answering
 from server.rag.query_embedder import QueryEmbedder
 from server.rag.query_index import QueryEmbedders, QueryIndexes
+from server.rag.sources.service import SourceService
 from server.ratelimit.limiter import RateLimiter, customer_of
 from server.ratelimit.throttle import Throttle
 from server.telemetry.embedder import TimedEmbedder
@@ -66,6 +67,7 @@ from stores.index_history import IndexHistory
 from stores.lance import LanceStore
 from stores.leases import Leases
 from stores.letterbox import Letterbox
+from stores.members import Members
 from stores.outbox import Outbox
 from stores.redis import HEARTBEAT_KEY, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
@@ -111,6 +113,7 @@ class Parts:
     answers: Answers
     generations: GenerationService
     golden_sets: GoldenSetService
+    sources: SourceService
     index_tags: TagService
     health: HealthService
     telemetry: Telemetry
@@ -243,6 +246,20 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     new_id=new_id,
                 ),
                 index_tags=TagService(database=database, indexes=indexes, audit=audit, clock=clock),
+                sources=SourceService(
+                    database=database,
+                    members=Members(
+                        database=database,
+                        letterbox=documents.letterbox,
+                        outbox=Outbox(clock),
+                        clock=clock,
+                        new_id=new_id,
+                    ),
+                    audit=audit,
+                    clock=clock,
+                    new_id=new_id,
+                    folders=settings.source_folders,
+                ),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
                 telemetry=Telemetry(database),

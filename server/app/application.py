@@ -42,6 +42,7 @@ from server.rag.index_tags.routes import index_tags
 from server.rag.jobs.routes import jobs
 from server.rag.previews.routes import previews
 from server.rag.queries.routes import queries
+from server.rag.sources.routes import sources
 from server.telemetry.routes import telemetry
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def operations() -> list[Operation]:
             answers,
             generations,
             golden_sets,
+            sources,
             index_tags,
         )
     )

@@ -39,6 +39,7 @@ TEXT = {"source_type": "text", "source": "The dome opens at dusk."}
 DOCUMENT, JOB, KEY = {"document_id": "document"}, {"job_id": "job"}, {"key_id": "key"}
 TENANT = {"tenant_id": "tenant"}
 GENERATION = {"generation_id": "generation"}
+SOURCE = {"name": "s", "type": "url", "location": "https://example.com/"}
 GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
@@ -109,6 +110,13 @@ ROWS = {
     "get_golden_set": Row(ids={"golden_set_id": "golden_set"}),
     "replace_golden_set": Row(ids={"golden_set_id": "golden_set"}, body=GOLDEN),
     "delete_golden_set": Row(ids={"golden_set_id": "golden_set"}),
+    "create_source": Row(body=SOURCE),
+    "list_sources": Row(),
+    "get_source": Row(ids={"source_id": "source"}),
+    "change_source": Row(ids={"source_id": "source"}, body={"paused": True}),
+    "delete_source": Row(ids={"source_id": "source"}),
+    "crawl_source": Row(ids={"source_id": "source"}),
+    "list_crawls": Row(ids={"source_id": "source"}),
     "create_index_tag": Row(body={"name": "audit"}),
     "list_index_tags": Row(),
     "delete_index_tag": Row(ids={"name": "index_tag"}),
@@ -143,6 +151,7 @@ async def furnished(api: Api) -> House:
         posted = (await client.post("/api/v1/rag/ingest", json=TEXT)).json()
         made = (await client.post("/api/v1/auth/api-keys", json={"name": "k", "scopes": ["rag:read"]})).json()
         generation_id = (await client.post("/api/v1/rag/generations", json={})).json()["generation_id"]
+        source = (await client.post("/api/v1/rag/sources", json=SOURCE | {"name": "site"})).json()
         golden = (await client.post("/api/v1/rag/golden-sets", json=GOLDEN | {"name": "weekly"})).json()
     member, session_id, now = new_id(), new_id(), SystemClock().now()
     tag = f"t{new_id()}"
@@ -177,6 +186,7 @@ async def furnished(api: Api) -> House:
         "generation": generation_id,
         "golden_set": golden["golden_set_id"],
         "index_tag": tag,
+        "source": source["source_id"],
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

@@ -1,0 +1,1 @@
+"""Sources of many documents, crawled when they are due."""
