@@ -98,9 +98,7 @@ async def open_ingestion(
         expansion=Expansion(
             github=GitHub(egress=egress, base_url=settings.github_url, max_file_bytes=settings.max_upload_bytes),
             blobs=blobs,
-            members=Members(
-                database=database, letterbox=letterbox, outbox=Outbox(clock), clock=clock, new_id=new_id
-            ),
+            members=Members(database=database, letterbox=letterbox, outbox=Outbox(clock), clock=clock, new_id=new_id),
         ),
         parser=parser,
         indexes=indexes,
