@@ -29,7 +29,7 @@ class Speaker:
     own_ids: list[str]
 
 
-@pytest.mark.parametrize(("examples", "cases"), [(45, 2_000), pytest.param(500, 20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("examples", "cases"), [(20, 2_000), pytest.param(250, 20_000, marks=pytest.mark.slow)])
 def test_no_request_of_a_key_finds_a_fault(
     running_system: RunningSystem, tmp_path: Path, examples: int, cases: int
 ) -> None:
@@ -44,7 +44,7 @@ def test_no_request_of_a_key_finds_a_fault(
     assert report["test_cases"]["generated"] >= cases
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(300, marks=pytest.mark.slow)])
 def test_no_request_of_a_person_finds_a_fault(running_system: RunningSystem, tmp_path: Path, examples: int) -> None:
     """What keys may not do, done in a session."""
     report = fuzzed(running_system, person(running_system), tmp_path, examples, *PERSONS)
