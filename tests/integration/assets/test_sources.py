@@ -75,7 +75,10 @@ def ask_again(batch: Batch) -> None:
 
 def tick(batch: Batch) -> list[str]:
     """Let the sensor look; return the partitions it asks for runs of."""
-    with dg.build_sensor_context(instance=batch.instance, resources={"platform": batch.platform}) as context:
+    repository = definitions_with(batch.platform).get_repository_def()
+    with dg.build_sensor_context(
+        instance=batch.instance, repository_def=repository, resources={"platform": batch.platform}
+    ) as context:
         evaluated = source_crawler.evaluate_tick(context)
     return [request.partition_key or "" for request in evaluated.run_requests or []]
 
