@@ -31,13 +31,14 @@ def is_below(location: str, roots: Sequence[str]) -> bool:
 
 
 class Folder:
-    """One folder of a disk or an object store. Links that lead out of it are not followed."""
+    """One folder of a disk or an object store. Links that lead out of it, or it out of `roots`, are not followed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, roots: Sequence[str]) -> None:
         filesystem, root = fsspec.core.url_to_fs(url)
         self._files: Any = filesystem
         self._root: str = root.rstrip("/")
         self._is_local = isinstance(filesystem, LocalFileSystem)
+        self._roots = [urlsplit(opened).path for opened in roots if urlsplit(opened).scheme in ("file", "local")]
 
     async def entries(self) -> list[FileEntry]:
         """Return all files below the folder. Raises OSError."""
@@ -48,7 +49,7 @@ class Folder:
         return await asyncio.to_thread(self._read, name, max_bytes)
 
     def _entries(self) -> list[FileEntry]:
-        if not self._files.isdir(self._root):
+        if not self._files.isdir(self._root) or (self._is_local and self._is_outside()):
             raise FileNotFoundError(self._root)
         found = self._files.find(self._root, detail=True)
         return [
@@ -59,11 +60,16 @@ class Folder:
 
     def _read(self, name: str, max_bytes: int) -> bytes:
         path = f"{self._root}/{name}"
-        if self._is_local and self._leads_out(path):
+        if self._is_local and (self._is_outside() or self._leads_out(path)):
             raise FileNotFoundError(path)
         with self._files.open(path, "rb") as file:
             content: bytes = file.read(max_bytes + 1)
         return content
+
+    def _is_outside(self) -> bool:
+        # The name was below a root; what it is a link to need not be.
+        real = os.path.realpath(self._root) + os.sep
+        return not any(real.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep) for root in self._roots)
 
     def _leads_out(self, path: str) -> bool:
         return not os.path.realpath(path).startswith(os.path.realpath(self._root) + os.sep)

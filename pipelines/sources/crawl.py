@@ -64,6 +64,7 @@ class Crawler:
             async with self.open_source(crawl) as source:
                 gone, had = await self._take(crawl, source, counts)
             _brake(crawl, len(gone), had)
+            await self.crawls.renew(crawl, counts.said())  # whoever has lost the crawl deletes nothing
             counts.deleted = await self.members.retire(crawl.tenant_id, crawl.collection, gone)
             await self.crawls.close(crawl, CrawlState.SUCCEEDED, counts.said())
             return CrawlResult(crawl=crawl, state=CrawlState.SUCCEEDED, counts=counts.said())

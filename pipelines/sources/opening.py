@@ -59,7 +59,7 @@ class Sources:
         if not is_below(crawl.location, self.folders):  # it may have been allowed when the source was made
             raise SourceDenied("The operator does not allow this folder any more. Nothing was deleted.")
         try:
-            folder = Folder(crawl.location)
+            folder = Folder(crawl.location, self.folders)
         except (ImportError, ValueError) as error:
             raise UnsupportedFormat("This installation cannot read folders of this kind.") from error
         return FolderSource(folder=folder, location=crawl.location, max_file_bytes=self.max_file_bytes)

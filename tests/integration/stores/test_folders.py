@@ -1,0 +1,66 @@
+"""Sources read below the folders that were opened to them, and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from stores.folders import Folder, is_below
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Path:
+    """Return an opened folder with one document, beside a secret one."""
+    folder = tmp_path / "opened" / "documents"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("open")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.txt").write_text("secret")
+    return tmp_path / "opened"
+
+
+async def names(folder: Path, opened: Path) -> list[str]:
+    return [entry.name for entry in await Folder(folder.as_uri(), [opened.as_uri()]).entries()]
+
+
+async def test_files_below_a_root_are_read(opened: Path) -> None:
+    """By their names relative to the folder."""
+    assert await names(opened / "documents", opened) == ["a.txt"]
+    folder = Folder((opened / "documents").as_uri(), [opened.as_uri()])
+    assert await folder.read("a.txt", max_bytes=100) == b"open"
+
+
+async def test_a_link_inside_the_folder_is_no_way_out(opened: Path) -> None:
+    """Neither to a file nor to a folder, whether listed or asked for by name."""
+    (opened / "documents" / "link.txt").symlink_to(opened.parent / "secret" / "key.txt")
+    (opened / "documents" / "linked").symlink_to(opened.parent / "secret")
+    assert await names(opened / "documents", opened) == ["a.txt"]
+    folder = Folder((opened / "documents").as_uri(), [opened.as_uri()])
+    for name in ("link.txt", "linked/key.txt", "../../secret/key.txt"):
+        with pytest.raises(FileNotFoundError):
+            await folder.read(name, max_bytes=100)
+
+
+async def test_a_folder_that_is_a_link_out_of_its_root_is_no_folder(opened: Path) -> None:
+    """Its name is below the root and it is not; a link within the root is."""
+    (opened / "out").symlink_to(opened.parent / "secret")
+    (opened / "in").symlink_to(opened / "documents")
+    assert is_below((opened / "out").as_uri(), [opened.as_uri()])
+    with pytest.raises(FileNotFoundError):
+        await names(opened / "out", opened)
+    with pytest.raises(FileNotFoundError):
+        await Folder((opened / "out").as_uri(), [opened.as_uri()]).read("key.txt", max_bytes=100)
+    assert await names(opened / "in", opened) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///srv/documents-of-others",
+        "file:///srv",
+        "file:///srv/documents/../etc",
+        "file:///srv/documents/%2e%2e/x",
+    ],
+)
+def test_names_outside_the_roots_are_refused(location: str) -> None:
+    """Neighbours with a longer name, parents, and dots however they are spelled."""
+    assert not is_below(location, ["file:///srv/documents"])
