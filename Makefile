@@ -1,7 +1,7 @@
 # Two commands do everything: `make up` runs the system, `make test` proves it. Both set up what they need.
 
 PY := .venv/bin/python
-BENCHES := quality throughput latency freshness chunking hall documents
+BENCHES := quality throughput latency freshness chunking hall documents answers
 UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q
 
 # Where the machine forbids bytecode every process would compile the code anew: seconds at each start.
