@@ -13,7 +13,13 @@ from server.openapi.models import JSON, PROBLEM, Answer, ErrorEnvelope, FormBody
 from server.openapi.registry import Operation, RequestHeader
 from server.openapi.tags import TAGS
 
-_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
+# One event of the stream; `data` is JSON.
+_EVENT = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["id", "event", "data"],
+}
+_EVENTS = {"text/event-stream": {"schema": _EVENT}}
 _REF = "#/components/schemas/{model}"
 
 Json = dict[str, Any]

@@ -61,10 +61,19 @@ class IngestBatchAccepted(Answer):
     refused: int
 
 
+def _at_least_one(schema: dict[str, Any]) -> None:
+    """Publish that a filter says something: null is as good as nothing."""
+    schema["minProperties"] = 1
+    for field in schema["properties"].values():
+        [given] = [each for each in field.pop("anyOf") if each != {"type": "null"}]
+        field.pop("default", None)
+        field |= given
+
+
 class DocumentFilter(RequestBody):
     """Documents that are all of this; at least one of them is given."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_at_least_one)
     media_type: ClassVar[str] = JsonBody.media_type
 
     collection: Collection | None = None
