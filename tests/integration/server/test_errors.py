@@ -156,8 +156,8 @@ async def test_wrong_json(client: httpx.AsyncClient, body: bytes) -> None:
         ({}, ["/source_type", "/source"]),
         ({"source_type": "text", "source": ""}, ["/source"]),
         ({"source_type": "file", "source": "x"}, ["/source_type"]),
-        ({"source_type": "url", "source": "https://example.com"}, ["/source_type"]),
-        ({"source_type": "github", "source": "a/b"}, ["/source_type"]),
+        ({"source_type": "url", "source": "no address"}, ["/source"]),
+        ({"source_type": "github", "source": "no repository"}, ["/source"]),
         ({"source_type": "text", "source": "x", "chunking_strategy": "clever"}, ["/chunking_strategy"]),
         ({"source_type": "text", "source": "x", "chunk_tokens": 255}, ["/chunk_tokens"]),
         (
