@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Select, bindparam, case, delete, func, insert, literal, select
+from sqlalchemy import bindparam, case, delete, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +30,32 @@ from stores.sql.types import UtcDateTime
 
 # Who made the generation that a tenant has from its first document on.
 _PLATFORM = "platform"
+
+
+def _held_by(generation_id: Any) -> Any:
+    """Return what joins a document with what is noted of it in a generation."""
+    return (GenerationDocumentRow.document_id == DocumentRow.id) & (
+        GenerationDocumentRow.generation_id == generation_id
+    )
+
+
+# Every question asks these: made once, for SQLAlchemy takes longer over a statement than SQLite over its answer.
+_ACTIVE = (
+    select(GenerationRow)
+    .join(IndexPointerRow, IndexPointerRow.generation_id == GenerationRow.id)
+    .where(IndexPointerRow.tenant_id == bindparam("tenant_id"))
+)
+_AMONG = (
+    DocumentRow.tenant_id == bindparam("tenant_id"),
+    DocumentRow.id.in_(bindparam("document_ids", expanding=True)),
+    DocumentRow.status != DocumentStatus.DELETED,
+)
+_LIVING = select(DocumentRow.id).where(*_AMONG)
+_VISIBLE = (
+    select(DocumentRow.id, func.coalesce(GenerationDocumentRow.indexed_revision, 0))
+    .outerjoin(GenerationDocumentRow, _held_by(bindparam("generation_id")))
+    .where(*_AMONG)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +122,7 @@ class Generations:
         """Return the generation that answers; None if nothing has been indexed since there are generations."""
 
         async def read() -> Generation | None:
-            rows = await self._database.rows(_active(tenant_id))
+            rows = await self._database.rows(_ACTIVE, {"tenant_id": tenant_id})
             return Generation.of(rows[0][0]) if rows else None
 
         return await self._database.unchanged(("active generation", tenant_id), read)
@@ -166,32 +192,29 @@ class Generations:
 
     async def visible(
         self, tenant_id: TenantId, generation: Generation | None, document_ids: Sequence[DocumentId]
-    ) -> dict[DocumentId, int]:
+    ) -> Mapping[DocumentId, int]:
         """Return the lowest revision that a query of `generation` may show of each living document among these.
 
         0 where SQL does not know yet that the generation holds it: the index may be ahead of SQL, never behind.
         """
         if generation is None:
             return await self.living(tenant_id, document_ids)
-        query = (
-            select(DocumentRow.id, func.coalesce(GenerationDocumentRow.indexed_revision, 0))
-            .outerjoin(GenerationDocumentRow, _held_by(generation.id))
-            .where(
-                DocumentRow.tenant_id == tenant_id,
-                DocumentRow.id.in_(document_ids),
-                DocumentRow.status != DocumentStatus.DELETED,
-            )
-        )
-        return {DocumentId(found): revision for found, revision in await self._database.rows(query)}
+        asked = {"tenant_id": tenant_id, "generation_id": generation.id}
 
-    async def living(self, tenant_id: TenantId, document_ids: Sequence[DocumentId]) -> dict[DocumentId, int]:
+        async def read(unknown: Sequence[DocumentId]) -> dict[DocumentId, int]:
+            rows = await self._database.rows(_VISIBLE, {**asked, "document_ids": unknown})
+            return {DocumentId(found): revision for found, revision in rows}
+
+        return await self._database.unchanged_of(("visible", tenant_id, generation.id), document_ids, read)
+
+    async def living(self, tenant_id: TenantId, document_ids: Sequence[DocumentId]) -> Mapping[DocumentId, int]:
         """Return those of these documents that are not deleted, each with 0: any revision of them may be shown."""
-        query = select(DocumentRow.id).where(
-            DocumentRow.tenant_id == tenant_id,
-            DocumentRow.id.in_(document_ids),
-            DocumentRow.status != DocumentStatus.DELETED,
-        )
-        return {DocumentId(found): 0 for (found,) in await self._database.rows(query)}
+
+        async def read(unknown: Sequence[DocumentId]) -> dict[DocumentId, int]:
+            asked = {"tenant_id": tenant_id, "document_ids": unknown}
+            return {DocumentId(found): 0 for (found,) in await self._database.rows(_LIVING, asked)}
+
+        return await self._database.unchanged_of(("living", tenant_id), document_ids, read)
 
     async def current(self, generation: Generation) -> dict[DocumentId, int]:
         """Return every living document of the generation's tenant with the revision it holds, 0 while there is none."""
@@ -249,20 +272,6 @@ class Generations:
         """Whether the generation has a table still."""
         found = await self.find(generation_id)
         return found is not None and found.state is not GenerationState.RETIRED
-
-
-def _active(tenant_id: TenantId) -> Select[GenerationRow]:
-    return (
-        select(GenerationRow)
-        .join(IndexPointerRow, IndexPointerRow.generation_id == GenerationRow.id)
-        .where(IndexPointerRow.tenant_id == tenant_id)
-    )
-
-
-def _held_by(generation_id: GenerationId) -> Any:
-    return (GenerationDocumentRow.document_id == DocumentRow.id) & (
-        GenerationDocumentRow.generation_id == generation_id
-    )
 
 
 def _as_they_are(generation_id: GenerationId, tenant_id: TenantId) -> Any:

@@ -1,7 +1,7 @@
 """Which index answers a tenant's questions: read anew for every question, with the embedder that it was made by."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -64,7 +64,7 @@ class QueryIndex:
         """Return what tells this index from every other, and from itself before and after a change."""
         return f"g{self.number}.v{0 if self.table is None else await self.table.version()}"
 
-    async def visible(self, document_ids: Sequence[DocumentId]) -> dict[DocumentId, int]:
+    async def visible(self, document_ids: Sequence[DocumentId]) -> Mapping[DocumentId, int]:
         """Return the lowest revision that may be shown of each living document among these.
 
         In the past any revision may: a later one was not there yet. A document deleted since is gone from it too.

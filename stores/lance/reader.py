@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stores.lance.driver import LanceTable, words
-from stores.lance.indexes import REFINE_FACTOR
+from stores.lance.indexes import REFINE_FACTOR, load_text_index
 from stores.lance.predicates import Predicate, to_sql
 from stores.lance.resident import Resident, ResidentCache, RowIds
 from stores.lance.schema import DISPLAY_COLUMNS, VERSION_COLUMNS
@@ -88,6 +88,7 @@ class ChunkReader:
             held = self._residents.get(self._name)
             if held is None or held.version < version:
                 held = await self._load(held)
+                await load_text_index(self._table)
                 self._residents.put(self._name, held)
             return held
 

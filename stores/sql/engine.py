@@ -1,6 +1,6 @@
 """One database behind one door: SQLite or PostgreSQL, chosen by URL, transactions opened and closed here only."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -18,6 +18,7 @@ from stores.sql.unit_of_work import AfterCommit, UnitOfWork, current
 Session = AsyncSession
 
 Columns = TypeVarTuple("Columns")
+Member = TypeVar("Member", bound=Hashable)
 Result = TypeVar("Result")
 
 # How long a writer waits for SQLite's one write lock before it gives up.
@@ -141,9 +142,9 @@ class Database:
         async with self.reading(of_one_moment=True) as session:
             return await session.run_sync(reading)
 
-    async def rows(self, query: Select[*Columns]) -> Sequence[Row[*Columns]]:
-        """Return what one query finds. Raises ServiceUnavailable."""
-        return await self.read(lambda session: session.execute(query).all())
+    async def rows(self, query: Select[*Columns], given: Mapping[str, Any] | None = None) -> Sequence[Row[*Columns]]:
+        """Return what one query finds, its parameters as `given`. Raises ServiceUnavailable."""
+        return await self.read(lambda session: session.execute(query, given).all())
 
     async def unchanged(self, key: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
         """Return what `read` returns; on SQLite, what it returned for `key` before if nothing was committed since.
@@ -154,6 +155,18 @@ class Database:
             return await read()
         with _answering():
             return await self._memory.unchanged(key, read)
+
+    async def unchanged_of(
+        self,
+        key: Hashable,
+        members: Sequence[Member],
+        read: Callable[[Sequence[Member]], Awaitable[Mapping[Member, Result]]],
+    ) -> Mapping[Member, Result]:
+        """Return what `read` returns of `members`; on SQLite it is asked for each once until something is committed."""
+        if self._memory is None or _has_begun():
+            return await read(members)
+        with _answering():
+            return await self._memory.unchanged_of(key, members, read)
 
     async def when_committed(self, callback: AfterCommit) -> None:
         """Call `callback` once what was written is true: at once, or after the commit of the unit of work."""

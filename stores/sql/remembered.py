@@ -2,13 +2,16 @@
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+Member = TypeVar("Member", bound=Hashable)
 Result = TypeVar("Result")
 
 # A page of a list may hold a megabyte of its users' metadata.
 _KEPT = 64
+# What is read of single members is small.
+_MEMBERS_KEPT = 10_000
 
 
 class SqliteMemory:
@@ -26,19 +29,50 @@ class SqliteMemory:
 
     async def unchanged(self, key: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
         """Return what `read` returned when it was last called for `key`, or call it if anything changed since."""
-        version = self._data_version()  # before the read: what is committed meanwhile makes the result too old
-        if version is None or version != self._version:
-            self._results.clear()
-            self._version = version
-        elif key in self._results:
+        version = self._renewed()
+        if key in self._results:
             self._results.move_to_end(key)
             return cast(Result, self._results[key])
         result = await read()
-        if version is not None and version == self._version:  # nobody found a newer one while this one read
-            self._results[key] = result
-            if len(self._results) > _KEPT:
-                self._results.popitem(last=False)
+        if self._is_still(version):
+            self._keep(key, result)
         return result
+
+    async def unchanged_of(
+        self,
+        key: Hashable,
+        members: Sequence[Member],
+        read: Callable[[Sequence[Member]], Awaitable[Mapping[Member, Result]]],
+    ) -> dict[Member, Result]:
+        """Return what `read` returns of `members`, calling it for those alone that were not asked for before."""
+        version = self._renewed()
+        known: dict[Member, Result | None] = self._results.get(key, {})
+        unknown = [member for member in members if member not in known]
+        if unknown:
+            found = await read(unknown)
+            read_now = {member: found.get(member) for member in unknown}  # None tells that there is nothing of it
+            if self._is_still(version):
+                kept = self._results.get(key, {})
+                self._keep(key, {**(kept if len(kept) < _MEMBERS_KEPT else {}), **read_now})
+            known = {**known, **read_now}
+        return {member: result for member in members if (result := known[member]) is not None}
+
+    def _renewed(self) -> int | None:
+        """Return the version of what is to be read, asked before: what is committed meanwhile makes a result old."""
+        version = self._data_version()
+        if version is None or version != self._version:
+            self._results.clear()
+            self._version = version
+        return version
+
+    def _is_still(self, version: int | None) -> bool:
+        return version is not None and version == self._version  # nobody found a newer one meanwhile
+
+    def _keep(self, key: Hashable, result: Any) -> None:
+        self._results[key] = result
+        self._results.move_to_end(key)
+        if len(self._results) > _KEPT:
+            self._results.popitem(last=False)
 
     def _data_version(self) -> int | None:
         try:

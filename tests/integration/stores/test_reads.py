@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
@@ -109,3 +110,48 @@ async def test_keys_do_not_share_results(database: Database) -> None:
 
     assert await database.unchanged(("a", 1), lambda: said("first")) == "first"
     assert await database.unchanged(("a", 2), lambda: said("second")) == "second"
+
+
+async def test_members_are_read_once_each_and_never_older_than_the_last_commit(
+    database: Database, database_url: str
+) -> None:
+    """What there is nothing of is remembered as well; a commit by another connection makes all of it unknown."""
+    other = Database(database_url)
+    asked: list[str] = []
+
+    async def among(names_asked: Sequence[str]) -> dict[str, int]:
+        asked.extend(names_asked)
+        found = await names(database)
+        return {name: 0 for name in names_asked if name in found}
+
+    try:
+        await add(other, "a")
+        assert await database.unchanged_of("names", ["a", "b"], among) == {"a": 0}
+        assert await database.unchanged_of("names", ["b", "a"], among) == {"a": 0}
+        assert await database.unchanged_of("names", ["a", "c"], among) == {"a": 0}
+        assert asked == (["a", "b", "c"] if database.is_sqlite else ["a", "b", "b", "a", "a", "c"])
+        await add(other, "b")
+        assert await database.unchanged_of("names", ["a", "b"], among) == {"a": 0, "b": 0}
+    finally:
+        await other.dispose()
+
+
+async def test_members_that_a_commit_overtook_are_not_remembered(database: Database, database_url: str) -> None:
+    """What was read before a commit and returned after it is true for its caller only."""
+    other = Database(database_url)
+
+    async def slowly(names_asked: Sequence[str]) -> dict[str, int]:
+        found = await names(database)
+        await add(other, "meanwhile")
+        await database.unchanged("something else", lambda: names(database))  # finds the new version first
+        return {name: 0 for name in names_asked if name in found}
+
+    async def at_once(names_asked: Sequence[str]) -> dict[str, int]:
+        found = await names(database)
+        return {name: 0 for name in names_asked if name in found}
+
+    try:
+        assert await database.unchanged_of("names", ["meanwhile"], slowly) == {}
+        assert await database.unchanged_of("names", ["meanwhile"], at_once) == {"meanwhile": 0}
+    finally:
+        await other.dispose()
