@@ -39,9 +39,9 @@ async def seconds_until_found(client: httpx.AsyncClient, number: int) -> float:
 
 
 async def measure(posts: int) -> list[float]:
-    async with installation() as installed, system(installed) as client:
-        await seconds_until_found(client, 0)  # the worker has started and warmed up
-        return [await seconds_until_found(client, number) for number in range(1, posts + 1)]
+    async with installation() as installed, system(installed) as running:
+        await seconds_until_found(running.client, 0)  # the worker has started and warmed up
+        return [await seconds_until_found(running.client, number) for number in range(1, posts + 1)]
 
 
 def main() -> int:

@@ -103,8 +103,8 @@ async def run(seconds: float, rounds: int) -> int:
     rates: dict[str, list[float]] = defaultdict(list)
     costs: dict[str, list[float]] = defaultdict(list)
     async with installation() as installed:
-        async with system(installed, parts=["api"]) as client:
-            await post(client, texts(25, None))
+        async with system(installed, parts=["api"]) as running:
+            await post(running.client, texts(25, None))
         for _ in range(rounds):
             for step in ("bare", *STEPS):
                 rate, cost = await measure(installed, step, seconds)

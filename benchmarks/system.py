@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,18 +69,41 @@ async def installation(**environment: str) -> AsyncIterator[Installation]:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What was started, and a client of its API that carries the key."""
+
+    client: httpx.AsyncClient
+    processes: Mapping[str, "subprocess.Popen[bytes]"]
+
+    def resident_bytes(self, part: str) -> int:
+        """Return the memory of a part's processes, each page they share counted once (Pss of Linux's smaps_rollup)."""
+        return sum(_resident_bytes(folder, self.processes[part].pid) for folder in Path("/proc").glob("[0-9]*"))
+
+
+def _resident_bytes(folder: Path, session: int) -> int:
+    try:
+        # The command's name, in brackets, may hold anything; the session is the fourth word after it.
+        if int((folder / "stat").read_text("utf-8").rpartition(")")[2].split()[3]) != session:
+            return 0
+        lines = (folder / "smaps_rollup").read_text("utf-8").splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return 0
+
+
 @asynccontextmanager
-async def system(
-    installed: Installation, *, parts: Sequence[str] = ("api", "worker")
-) -> AsyncIterator[httpx.AsyncClient]:
-    """Start `parts`, wait until the API answers, yield a client that carries the key, end what was started."""
+async def system(installed: Installation, *, parts: Sequence[str] = ("api", "worker")) -> AsyncIterator[System]:
+    """Start `parts`, wait until the API answers, yield them, end what was started."""
     port = free_port()
     environment = os.environ | installed.environment | {"CODEXOS_HTTP_PORT": str(port)}
     async with AsyncExitStack() as stack:
+        processes = {}
         for part in parts:
             log = stack.enter_context((installed.home / f"{part}.log").open("ab"))
             command = [sys.executable, "-m", "server", part]
-            stack.callback(_end, _start(command, environment, log))
+            processes[part] = _start(command, environment, log)
+            stack.callback(_end, processes[part])
         client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}/api/v1",
             headers={"Authorization": f"Bearer {installed.key}"},
@@ -88,7 +111,7 @@ async def system(
         )
         await stack.enter_async_context(client)
         await _until_it_answers(client, f"http://127.0.0.1:{port}/health")
-        yield client
+        yield System(client=client, processes=processes)
 
 
 def _start(command: list[str], environment: dict[str, str], log: BinaryIO) -> "subprocess.Popen[bytes]":

@@ -117,8 +117,8 @@ def alone(ingestion: Ingestion, chunks: Sequence[str]) -> float:
 
 
 async def measure(installed: Installation, bodies: Sequence[str]) -> Measured:
-    async with system(installed, parts=["api"]) as client:
-        await post(client, bodies)
+    async with system(installed, parts=["api"]) as running:
+        await post(running.client, bodies)
     settings = Settings.model_validate({"home": installed.home})
     bell = Bell(connect(installed.environment["CODEXOS_REDIS_URL"]), "bench")
     async with open_ingestion(settings, Lane.STREAM, SystemClock()) as ingestion:
