@@ -1,7 +1,7 @@
 """The documents that a source of many brought: made, revised and retired by what the source has."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -34,6 +34,15 @@ class Member:
     size_bytes: int
     metadata: Mapping[str, Any]
     chunking: Mapping[str, Any]
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a living document was when its source was last asked; empty when somebody has changed it since."""
+
+    fingerprint: str
+    origin: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +55,8 @@ class Members:
     clock: Clock
     new_id: Callable[[], str]
 
-    async def known(self, tenant_id: TenantId, collection: str, source_type: str, prefix: str) -> dict[str, str]:
-        """Return external id and fingerprint of the living documents whose external id begins with `prefix`."""
+    async def known(self, tenant_id: TenantId, collection: str, source_type: str, prefix: str) -> dict[str, Known]:
+        """Return the living documents whose external id begins with `prefix`, by external id."""
         query = (
             _living(tenant_id, collection)
             .join(
@@ -63,9 +72,9 @@ class Members:
         )
         async with self.database.reading() as session:
             return {
-                name: origin[_FINGERPRINT]
+                name: Known(fingerprint=(origin or {}).get(_FINGERPRINT, ""), origin=origin or {})
                 for name, origin in await session.execute(query)
-                if name is not None and origin is not None and _FINGERPRINT in origin
+                if name is not None
             }
 
     async def put(
@@ -108,7 +117,7 @@ class Members:
                 chunking=dict(member.chunking),
                 blob_key=member.blob_key,
                 size_bytes=member.size_bytes,
-                origin={_FINGERPRINT: member.fingerprint},
+                origin={**member.origin, _FINGERPRINT: member.fingerprint},
                 created_at=self.clock.now(),
             )
         )

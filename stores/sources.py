@@ -1,7 +1,8 @@
 """Which sources are due, and who is crawling them: one crawl a due time, one worker a crawl."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +17,22 @@ from stores.sql.engine import Database
 from stores.sql.models import CrawlRow, CrawlState, SourceRow
 
 OPEN_CRAWLS = (CrawlState.QUEUED, CrawlState.RUNNING)
-# Longer than the slowest single step of a crawl, which is to clone a repository.
-_LEASE = timedelta(minutes=10)
+# Whoever crawls renews it while it lives: so long a crawl waits when its worker has died.
+LEASE = timedelta(seconds=60)
 _EVENTS = {
     CrawlState.SUCCEEDED: EventType.RAG_SOURCE_CRAWLED,
     CrawlState.BRAKED: EventType.RAG_SOURCE_BRAKED,
     CrawlState.FAILED: EventType.RAG_SOURCE_FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlProgress:
+    """How far a crawl has come, and what of it went wrong."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    cursor: str | None = None
+    failures: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +50,7 @@ class Crawl:
     metadata: Mapping[str, Any]
     chunking: Mapping[str, Any]
     max_delete_fraction: float
+    progress: CrawlProgress = field(default_factory=CrawlProgress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,21 +100,36 @@ class Crawls:
             if found is None:
                 return None
             crawl, source = found
-            crawl.state, crawl.attempt, crawl.available_at = CrawlState.RUNNING, crawl.attempt + 1, now + _LEASE
+            crawl.state, crawl.attempt, crawl.available_at = CrawlState.RUNNING, crawl.attempt + 1, now + LEASE
             crawl.started_at = crawl.started_at or now
             return _crawl(crawl, source)
 
-    async def renew(self, crawl: Crawl, counts: Mapping[str, int]) -> None:
-        """Prolong the lease and note how far it has come. Raises LeaseLost."""
-        await self._update(crawl, {"available_at": self.clock.now() + _LEASE, "counts": dict(counts)})
+    async def renew(self, crawl: Crawl) -> None:
+        """Prolong the lease. Raises LeaseLost."""
+        await self._update(crawl, {"available_at": self.clock.now() + LEASE})
+
+    async def note(self, crawl: Crawl, progress: CrawlProgress) -> None:
+        """Prolong the lease and write down how far the crawl has come. Raises LeaseLost."""
+        await self._update(crawl, {"available_at": self.clock.now() + LEASE, **_written(progress)})
+
+    @asynccontextmanager
+    async def fenced(self, crawl: Crawl) -> AsyncIterator[None]:
+        """Commit what this block writes, as one, if the crawl is still ours. Raises LeaseLost.
+
+        Nobody can take the crawl over, nor delete its source, between the question and the commit.
+        """
+        async with self.database.unit_of_work() as work:
+            await self.renew(crawl)
+            yield
+            await work.commit()
 
     async def close(
-        self, crawl: Crawl, state: CrawlState, counts: Mapping[str, int], failure: CodexError | None = None
+        self, crawl: Crawl, state: CrawlState, progress: CrawlProgress, failure: CodexError | None = None
     ) -> None:
         """Close the crawl and tell of it in one transaction. Raises LeaseLost."""
         said = {"error_code": failure.code, "error_message": failure.message} if failure else {}
-        values = {"state": state, "counts": dict(counts), "finished_at": self.clock.now(), **said}
-        payload = {"source_id": crawl.source_id, "crawl_id": crawl.id, "name": crawl.name, **counts, **said}
+        values = {"state": state, "finished_at": self.clock.now(), **_written(progress), **said}
+        payload = {"source_id": crawl.source_id, "crawl_id": crawl.id, "name": crawl.name, **progress.counts, **said}
         await self._update(crawl, values, (_EVENTS[state], payload))
 
     async def _update(
@@ -122,6 +148,14 @@ class Crawls:
                 raise LeaseLost(f"Crawl {crawl.id} was taken over, or its source was deleted.")
             if event is not None:
                 self.outbox.append(session, crawl.tenant_id, *event)
+
+
+def _written(progress: CrawlProgress) -> dict[str, Any]:
+    return {
+        "counts": dict(progress.counts),
+        "cursor": progress.cursor,
+        "failures": [dict(failure) for failure in progress.failures],
+    }
 
 
 def next_after(due_at: datetime, cadence_seconds: int | None, *, now: datetime) -> datetime | None:
@@ -169,4 +203,5 @@ def _crawl(crawl: CrawlRow, source: SourceRow) -> Crawl:
         metadata=source.user_metadata,
         chunking=source.chunking,
         max_delete_fraction=source.max_delete_fraction,
+        progress=CrawlProgress(counts=crawl.counts, cursor=crawl.cursor, failures=crawl.failures or ()),
     )

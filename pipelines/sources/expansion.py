@@ -38,7 +38,7 @@ class Expansion:
         address = RepositoryAddress.of(parent.source)
         async with self.github.repository(address) as repository:
             wanted = await _listed(repository)
-            known = await self.members.known(parent.tenant_id, parent.collection, GITHUB, _prefix(address))
+            known = await self._known(parent, address)
             gone = [name for name in known if name not in wanted and _is_of(address, name)]
             different = [item for name, item in wanted.items() if known.get(name) != _fingerprint(parent, item)]
             made = [await self._member(parent, repository, item) for item in different]
@@ -53,8 +53,13 @@ class Expansion:
             "skipped": repository.skipped,
         }
 
+    async def _known(self, parent: StoredRevision, address: RepositoryAddress) -> dict[str, str]:
+        """Return name and fingerprint; what has none was posted under such a name by somebody and is not ours."""
+        known = await self.members.known(parent.tenant_id, parent.collection, GITHUB, _prefix(address))
+        return {name: document.fingerprint for name, document in known.items() if document.fingerprint}
+
     async def _member(self, parent: StoredRevision, repository: Repository, item: Item) -> Member:
-        file = await repository.fetch(item)
+        file = (await repository.fetch(item, {})).file
         described = {
             "repository": repository.address.full_name,
             "path": item.external_id.removeprefix(_prefix(repository.address)),

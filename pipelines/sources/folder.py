@@ -1,10 +1,11 @@
 """A folder as a source: its files, with fingerprints that cost no reading."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import DocumentTooLarge, SourceNotFound, SourceUnavailable
 from pipelines.document import SourceFile
-from pipelines.sources.base import Item, Listing
+from pipelines.sources.base import Brought, Item, Listing
 from stores.folders import Folder
 
 
@@ -33,11 +34,11 @@ class FolderSource:
             ]
         )
 
-    async def fetch(self, item: Item) -> SourceFile:
+    async def fetch(self, item: Item, known: Mapping[str, str]) -> Brought:
         try:
             content = await self.folder.read(item.external_id, max_bytes=self.max_file_bytes)
         except OSError as error:
             raise SourceUnavailable("The file was listed and cannot be read.") from error
         if len(content) > self.max_file_bytes:
             raise DocumentTooLarge(f"The file has more than {self.max_file_bytes} bytes.")
-        return SourceFile(name=item.external_id, content=content)
+        return Brought(file=SourceFile(name=item.external_id, content=content))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from core.errors import DocumentTooLarge, DocumentUnreadable, SourceNotFound, SourceTimedOut
 from pipelines.document import SourceFile
-from pipelines.sources.base import Item, Listing
+from pipelines.sources.base import Brought, Item, Listing
 from pipelines.sources.git_client import download
 from pipelines.sources.git_unpack import LISTING, TOO_MUCH
 from pipelines.sources.repository_address import RepositoryAddress
@@ -110,10 +110,10 @@ class Repository:
             ]
         )
 
-    async def fetch(self, item: Item) -> SourceFile:
+    async def fetch(self, item: Item, known: Mapping[str, str]) -> Brought:
         sha = self._blobs[item.external_id.removeprefix(f"{self.address.full_name}:")]
         content = await asyncio.to_thread((self._folder / sha).read_bytes)
-        return SourceFile(name=item.external_id, content=content)
+        return Brought(file=SourceFile(name=item.external_id, content=content))
 
 
 @asynccontextmanager

@@ -1,10 +1,10 @@
 """A single page as a source, for whoever wants it fetched again and again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.document import SourceFile
-from pipelines.sources.base import Item, Listing
-from pipelines.sources.web import WebPages, file_name
+from pipelines.sources.base import Brought, Item, Listing
+from pipelines.sources.web import WebPages, brought
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,5 @@ class OnePage:
     async def list(self, cursor: str | None) -> Listing:
         return Listing(items=[Item(external_id=self.url, uri=self.url, fingerprint="")])
 
-    async def fetch(self, item: Item) -> SourceFile:
-        page = await self.pages.fetch(item.uri)
-        return SourceFile(name=file_name(item.uri), content=page.content or b"", is_web_page=True)
+    async def fetch(self, item: Item, known: Mapping[str, str]) -> Brought | None:
+        return brought(item.uri, await self.pages.fetch(item.uri, known))

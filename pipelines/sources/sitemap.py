@@ -5,16 +5,15 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from core.errors import DocumentTooLarge, DocumentUnreadable, SourceDenied, UnsupportedFormat
-from pipelines.document import SourceFile
-from pipelines.sources.base import Item, Listing
+from pipelines.sources.base import Brought, Item, Listing
 from pipelines.sources.robots import Robots
-from pipelines.sources.web import FetchedPage, WebPages, failed, file_name, refuse
+from pipelines.sources.web import WebPages, brought, failed, refuse
 from stores.egress import Egress, EgressFailed, Limits
 
 # sitemaps.org: a sitemap has at most 50,000 URLs and 50 MiB unpacked, an index at most 50,000 sitemaps.
@@ -54,15 +53,10 @@ class Sitemap:
                 raise DocumentTooLarge(f"The sitemap lists more than {self.max_pages} pages. Name one of its parts.")
         return Listing(items=[Item(external_id=url, uri=url, fingerprint=said) for url, said in found.items()])
 
-    async def fetch(self, item: Item) -> SourceFile:
-        page = await self.page(item.uri)
-        return SourceFile(name=file_name(item.uri), content=page.content or b"", is_web_page=True)
-
-    async def page(self, url: str, known: dict[str, str] | None = None) -> FetchedPage:
-        """Return the page, or that it is the one known already. Raises IngestFailed."""
-        if not await self.robots.permit(url):
+    async def fetch(self, item: Item, known: Mapping[str, str]) -> Brought | None:
+        if not await self.robots.permit(item.uri):
             raise SourceDenied("The site's robots.txt asks not to fetch this page.")
-        return await self.pages.fetch(url, known)
+        return brought(item.uri, await self.pages.fetch(item.uri, known))
 
     def _is_ours(self, url: str) -> bool:
         # sitemaps.org: a sitemap speaks for its own host only. Everything else would be a way to send us anywhere.

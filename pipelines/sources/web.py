@@ -15,6 +15,8 @@ from core.errors import (
     SourceTimedOut,
     SourceUnavailable,
 )
+from pipelines.document import SourceFile
+from pipelines.sources.base import Brought
 from stores.egress import Egress, EgressFailed, Limits, Received, Refused, Reply, TimedOut, TooMuch
 
 _ACCEPTED = "text/html,application/xhtml+xml,application/pdf;q=0.9,text/*;q=0.9,*/*;q=0.8"
@@ -55,6 +57,14 @@ class WebPages:
         if not got.content:
             raise EmptyDocument("The page is empty. Check the URL in a browser that has not visited it before.")
         return FetchedPage(content=got.content, origin=_origin(got))
+
+
+def brought(url: str, page: FetchedPage) -> Brought | None:
+    """Return a page as an item of a source; None when it is what was known already."""
+    if page.content is None:
+        return None
+    file = SourceFile(name=file_name(url), content=page.content, is_web_page=True)
+    return Brought(file=file, origin=page.origin)
 
 
 def _origin(got: Received) -> dict[str, str]:

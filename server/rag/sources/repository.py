@@ -46,9 +46,11 @@ class SourceRepository(TenantRepository):
         newest = query.order_by(CrawlRow.due_at.desc(), CrawlRow.id).offset(skip).limit(limit)
         return list(await self._session.scalars(newest))
 
-    async def remove(self, row: SourceRow) -> None:
-        """Delete the source and its crawls; one that is at work loses its lease."""
-        owned = (CrawlRow.tenant_id == self.tenant_id, CrawlRow.source_id == row.id)
+    async def remove_crawls(self, source_id: str) -> None:
+        """Delete the crawls of a source; one that is at work loses its lease, and writes nothing any more."""
+        owned = (CrawlRow.tenant_id == self.tenant_id, CrawlRow.source_id == source_id)
         await self._session.execute(delete(CrawlRow).where(*owned))
+
+    async def remove(self, row: SourceRow) -> None:
         await self._session.delete(row)
         await self._session.flush()

@@ -101,12 +101,19 @@ class CrawlFault(Answer):
     message: str
 
 
+class CrawlFailure(Answer):
+    document: str
+    code: str
+    message: str
+
+
 class CrawlView(Answer):
     crawl_id: str
     source_id: str
     state: Literal["queued", "running", "succeeded", "braked", "failed"]
     counts: CrawlCounts
     error: CrawlFault | None
+    failures: list[CrawlFailure] = Field(description="The first documents that were listed and not to be had.")
     due_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -120,6 +127,7 @@ class CrawlView(Answer):
             state=row.state,
             counts=CrawlCounts(**row.counts),
             error=fault,
+            failures=[CrawlFailure(**failure) for failure in row.failures or ()],
             due_at=row.due_at,
             started_at=row.started_at,
             finished_at=row.finished_at,

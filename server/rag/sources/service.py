@@ -116,6 +116,7 @@ class SourceService:
         async with self.database.transaction() as session:
             repository = SourceRepository(session, owner.tenant_id)
             row = await _locked(repository, source_id)
+            await repository.remove_crawls(source_id)  # first: what is not there afterwards, no crawl brings
             if removal.documents == "delete":
                 kind = _DOCUMENT_TYPES[row.type]
                 known = await self.members.known(owner.tenant_id, row.collection, kind, f"{row.id}:")

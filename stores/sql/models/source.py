@@ -65,6 +65,9 @@ class CrawlRow(Base):
     available_at: Mapped[datetime] = mapped_column(UtcDateTime)
     attempt: Mapped[int] = mapped_column(Integer)
     counts: Mapped[dict[str, Any]] = mapped_column(Json)
+    # The last name that is dealt with, in the order of names; whoever takes the crawl over goes on behind it.
+    cursor: Mapped[str | None] = mapped_column(Text)
+    failures: Mapped[list[dict[str, str]] | None] = mapped_column(Json)
     error_code: Mapped[str | None] = mapped_column(String(60))
     error_message: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

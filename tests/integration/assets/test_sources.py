@@ -2,25 +2,30 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete
 
-from assets.definitions import definitions_with
 from assets.rag.partitions import partition_of
-from assets.sources.sensors import source_crawler
-from core.ids import TenantId, new_id
+from core.errors import LeaseLost
 from pipelines.sources.crawl import Crawler
 from stores.buckets import bucket_of
-from stores.sources import crawl_of
-from stores.sql.models import CrawlRow, CrawlState, DocumentRow, DocumentStatus, SourceRow
-from tests.factories.posting import Poster
+from stores.crawl_keeper import keep
+from stores.sql.models import CrawlRow, CrawlState, DocumentStatus, SourceRow
 from tests.integration.assets.batch import Batch
+from tests.integration.assets.crawling import (
+    ask_again,
+    crawl,
+    last_crawl,
+    let_crawl_leases_end,
+    living,
+    source,
+    tick,
+    with_crawler,
+)
 
 
 @pytest.fixture
@@ -30,78 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("CODEXOS_SOURCE_FOLDERS", tmp_path.as_uri())
     return folder
-
-
-def source(batch: Batch, tenant_id: TenantId, location: str, **given: Any) -> str:
-    """Make a source that is due now."""
-
-    async def add(poster: Poster) -> str:
-        now = poster.clock.now()
-        row = SourceRow(
-            id=new_id(),
-            tenant_id=tenant_id,
-            bucket=bucket_of(tenant_id),
-            name=given.get("name", location[-90:]),
-            type="folder",
-            location=location,
-            collection="default",
-            user_metadata={"team": "law"},
-            chunking={"strategy": "recursive", "chunk_tokens": 64, "overlap_tokens": 0},
-            cadence_seconds=3600,
-            max_delete_fraction=given.get("max_delete_fraction", 0.2),
-            version=1,
-            next_crawl_at=now,
-            created_at=now,
-            updated_at=now,
-        )
-        async with poster.database.transaction() as session:
-            session.add(row)
-        return row.id
-
-    return batch.run(add)
-
-
-def ask_again(batch: Batch) -> None:
-    """Ask for a crawl of every source, as POST …/crawl does."""
-
-    async def add(poster: Poster) -> None:
-        now = poster.clock.now()
-        async with poster.database.transaction() as session:
-            for row in await session.scalars(select(SourceRow)):
-                session.add(crawl_of(row, new_id(), due_at=now, now=now))
-
-    batch.run(add)
-
-
-def tick(batch: Batch) -> list[str]:
-    """Let the sensor look; return the partitions it asks for runs of."""
-    repository = definitions_with(batch.platform).get_repository_def()
-    with dg.build_sensor_context(
-        instance=batch.instance, repository_def=repository, resources={"platform": batch.platform}
-    ) as context:
-        evaluated = source_crawler.evaluate_tick(context)
-    return [request.partition_key or "" for request in evaluated.run_requests or []]
-
-
-def crawl(batch: Batch, bucket: int) -> dg.ExecuteInProcessResult:
-    job = definitions_with(batch.platform).resolve_job_def("crawl_sources")
-    return job.execute_in_process(instance=batch.instance, partition_key=partition_of(bucket))
-
-
-def last_crawl(batch: Batch) -> CrawlRow:
-    return max(batch._rows(CrawlRow), key=lambda row: row.due_at)
-
-
-def with_crawler(batch: Batch, work: Callable[[Crawler], Coroutine[Any, Any, Any]]) -> Any:
-    async def do() -> Any:
-        async with batch.platform.crawler() as crawler:
-            return await work(crawler)
-
-    return asyncio.run(do())
-
-
-def living(batch: Batch) -> dict[str, DocumentRow]:
-    return {row.source: row for row in batch.documents().values() if row.status != DocumentStatus.DELETED}
 
 
 def fill(folder: Path, count: int) -> None:
@@ -186,20 +119,24 @@ def test_a_folder_that_is_away_deletes_nothing(folder: Path, batch: Batch) -> No
     assert len(living(batch)) == 4
 
 
-@pytest.mark.parametrize("before", ["put", "renew", "retire", "close"])
+@pytest.mark.parametrize("before", ["put", "note", "retire", "close"])
 def test_a_crawl_that_dies_is_gone_on_with(
     before: str, folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever step a worker dies before, the next one ends the crawl: nothing is lost and nothing is there twice."""
+    """Whatever step a worker dies before, the next one ends the crawl: nothing is lost, doubled or miscounted."""
     tenant_id = batch.tenant()
-    fill(folder, 50)
+    fill(folder, 30)
     source(batch, tenant_id, folder.as_uri())
+    tick(batch)
+    crawl(batch, bucket_of(tenant_id))
+    (folder / "03.md").unlink()
+    fill(folder / "more", 50)
+    ask_again(batch)
 
     class Died(BaseException):
         """What ends a process is caught by nobody."""
 
     async def die(crawler: Crawler) -> None:
-        await crawler.crawls.post_due()
         claimed = await crawler.crawls.claim(bucket_of(tenant_id))
         assert claimed is not None
         owner = type(crawler.members if before in ("put", "retire") else crawler.crawls)
@@ -208,30 +145,78 @@ def test_a_crawl_that_dies_is_gone_on_with(
 
         async def dying(self: Any, *given: Any) -> Any:
             calls[before] += 1
-            if calls[before] >= (2 if before in ("put", "renew") else 1):
+            if calls[before] >= (2 if before in ("put", "note") else 1):
                 raise Died
             return await done(self, *given)
 
         monkeypatch.setattr(owner, before, dying)
         with pytest.raises(Died):
             await crawler.crawl(claimed)
-        monkeypatch.undo()
+        monkeypatch.setattr(owner, before, done)
 
     with_crawler(batch, die)
-    monkeypatch.setenv("CODEXOS_SOURCE_FOLDERS", folder.parent.as_uri())
+    let_crawl_leases_end(batch)
+    crawl(batch, bucket_of(tenant_id))
+    assert last_crawl(batch).state == CrawlState.SUCCEEDED
+    assert last_crawl(batch).counts == {
+        "listed": 79, "new": 50, "changed": 0, "unchanged": 29, "deleted": 1, "failed": 0
+    }  # fmt: skip
+    assert (len(living(batch)), len(batch.documents()), len(batch.jobs())) == (79, 80, 81)
 
-    async def end_the_lease(poster: Poster) -> None:
-        async with poster.database.transaction() as session:
-            for row in await session.scalars(select(CrawlRow)):
-                row.available_at = poster.clock.now() - timedelta(seconds=1)
 
-    batch.run(end_the_lease)
+def test_who_has_lost_a_crawl_writes_nothing(folder: Path, batch: Batch) -> None:
+    """A worker that stood still while another took its crawl neither adds nor deletes a document."""
+    tenant_id = batch.tenant()
+    fill(folder, 5)
+    source(batch, tenant_id, folder.as_uri())
 
-    async def go_on(crawler: Crawler) -> None:
+    async def overtaken(crawler: Crawler) -> None:
+        await crawler.crawls.post_due()
+        slow = await crawler.crawls.claim(bucket_of(tenant_id))
+        assert slow is not None
+        await asyncio.to_thread(let_crawl_leases_end, batch)
+        assert await crawler.crawls.claim(bucket_of(tenant_id)) is not None
+        with pytest.raises(LeaseLost):
+            await crawler.crawl(slow)
+
+    with_crawler(batch, overtaken)
+    assert (batch.documents(), batch.jobs(), last_crawl(batch).counts) == ({}, [], {})
+
+
+def test_a_crawl_of_a_source_that_was_deleted_writes_nothing(folder: Path, batch: Batch) -> None:
+    """Its documents would be nobody's: whoever is at work finds out with the next write."""
+    tenant_id = batch.tenant()
+    fill(folder, 5)
+    source(batch, tenant_id, folder.as_uri())
+
+    async def deleted(crawler: Crawler) -> None:
+        await crawler.crawls.post_due()
         claimed = await crawler.crawls.claim(bucket_of(tenant_id))
         assert claimed is not None
-        await crawler.crawl(claimed)
+        async with crawler.crawls.database.transaction() as session:
+            await session.execute(delete(CrawlRow))
+            await session.execute(delete(SourceRow))
+        with pytest.raises(LeaseLost):
+            await crawler.crawl(claimed)
 
-    with_crawler(batch, go_on)
-    assert last_crawl(batch).state == CrawlState.SUCCEEDED
-    assert len(living(batch)) == len(batch.documents()) == len(batch.jobs()) == 50
+    with_crawler(batch, deleted)
+    assert (batch.documents(), batch.jobs()) == ({}, [])
+
+
+def test_a_slow_site_costs_nobody_the_lease(folder: Path, batch: Batch) -> None:
+    """While its worker lives a crawl is renewed, however long it waits for an answer."""
+    tenant_id = batch.tenant()
+    fill(folder, 1)
+    source(batch, tenant_id, folder.as_uri())
+
+    async def waits(crawler: Crawler) -> None:
+        await crawler.crawls.post_due()
+        claimed = await crawler.crawls.claim(bucket_of(tenant_id))
+        assert claimed is not None
+        await asyncio.to_thread(let_crawl_leases_end, batch)
+        async with keep(crawler.crawls, claimed, lease=timedelta(milliseconds=60)), asyncio.timeout(10):
+            while (await asyncio.to_thread(last_crawl, batch)).available_at < crawler.crawls.clock.now():
+                await asyncio.sleep(0.01)
+        assert await crawler.crawls.claim(bucket_of(tenant_id)) is None
+
+    with_crawler(batch, waits)

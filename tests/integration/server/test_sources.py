@@ -11,7 +11,7 @@ from core.clock import SystemClock
 from core.ids import new_id
 from stores.buckets import bucket_of
 from stores.outbox import Outbox
-from stores.sources import Crawls
+from stores.sources import CrawlProgress, Crawls
 from stores.sql.models import CrawlState
 from tests.integration.server.running import Api, running, settings_for
 
@@ -65,9 +65,12 @@ async def test_asking_twice_is_one_crawl_and_its_end_is_told(api: Api) -> None:
         assert await crawls.post_due() == 0
         claimed = await crawls.claim(bucket_of(tenant_id))
         assert claimed is not None
-        await crawls.close(claimed, CrawlState.SUCCEEDED, {"listed": 3, "new": 3})
+        failure = {"document": "a.md", "code": "SOURCE_UNAVAILABLE", "message": "It is away."}
+        progress = CrawlProgress(counts={"listed": 3, "new": 2, "failed": 1}, failures=[failure])
+        await crawls.close(claimed, CrawlState.SUCCEEDED, progress)
         [crawl] = (await client.get(f"{place}/crawls")).json()["items"]
-        assert (crawl["state"], crawl["counts"]["new"], crawl["error"]) == ("succeeded", 3, None)
+        assert (crawl["state"], crawl["counts"]["new"], crawl["error"]) == ("succeeded", 2, None)
+        assert crawl["failures"] == [failure]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ async def listed(server: GitServer, text: str, **more: int) -> dict[str, bytes]:
     """Return path and content of everything at an address."""
     async with github(server, **more).repository(RepositoryAddress.of(text)) as repository:
         items = (await repository.list(None)).items
-        return {item.external_id: (await repository.fetch(item)).content for item in items}
+        return {item.external_id: (await repository.fetch(item, {})).file.content for item in items}
 
 
 async def test_files_come_with_the_hashes_git_gives_them(server: GitServer) -> None:
@@ -51,7 +51,7 @@ async def test_files_come_with_the_hashes_git_gives_them(server: GitServer) -> N
         content = FILES["README.md"]
         assert readme.fingerprint == hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest()
         assert readme.uri == f"{server.url}/acme/cranes/blob/{commit}/README.md"
-        assert (await repository.fetch(readme)).content == content
+        assert (await repository.fetch(readme, {})).file.content == content
         assert (repository.commit, repository.skipped) == (commit, 2)
 
 

@@ -13,6 +13,8 @@ from core.errors import (
     SourceUnavailable,
     UnsupportedFormat,
 )
+from pipelines.document import SourceFile
+from pipelines.sources.base import Item, Source
 from pipelines.sources.page import OnePage
 from pipelines.sources.robots import Robots
 from pipelines.sources.sitemap import Sitemap
@@ -43,6 +45,12 @@ def entry(url: str, modified: str = "") -> str:
     return f"<url><loc> {url} </loc>{f'<lastmod>{modified}</lastmod>' if modified else ''}</url>"
 
 
+async def fetched(source: Source, item: Item) -> SourceFile:
+    got = await source.fetch(item, {})
+    assert got is not None
+    return got.file
+
+
 async def listed(source: Sitemap) -> dict[str, str]:
     return {item.external_id: item.fingerprint for item in (await source.list(None)).items}
 
@@ -58,7 +66,7 @@ async def test_pages_are_listed_and_fetched(site: Website) -> None:
     assert list(first) == [f"{site.url}/a", f"{site.url}/b?x=1&y=2"]
     assert first[f"{site.url}/b?x=1&y=2"] == ""
     [item, _] = (await source.list(None)).items
-    assert (await source.fetch(item)).content == b"Page a."
+    assert (await fetched(source, item)).content == b"Page a."
     site.pages["/sitemap.xml"] = answer(urlset(entry(f"{site.url}/a", "2026-01-02")))
     assert (await listed(sitemap(site)))[f"{site.url}/a"] not in ("", first[f"{site.url}/a"])
 
@@ -98,7 +106,7 @@ async def test_robots_are_respected(site: Website) -> None:
     source = sitemap(site)
     assert list(await listed(source)) == [f"{site.url}/open"]
     with pytest.raises(SourceDenied, match="robots"):
-        await source.page(f"{site.url}/private/x")
+        await source.fetch(Item(external_id="x", uri=f"{site.url}/private/x", fingerprint=""), {})
     assert len([asked for asked in site.asked if asked.path == "/robots.txt"]) == 1
     site.pages["/robots.txt"] = answer("broken", 503)
     with pytest.raises(SourceDenied, match="robots"):
@@ -139,5 +147,5 @@ async def test_one_page_is_a_source_of_one(site: Website) -> None:
     source = OnePage(url=f"{site.url}/a.md", pages=WebPages(Egress(allow=Allowance.of([site.place])), max_bytes=100))
     [item] = (await source.list(None)).items
     assert (item.external_id, item.fingerprint) == (f"{site.url}/a.md", "")
-    file = await source.fetch(item)
+    file = await fetched(source, item)
     assert (file.name, file.content, file.is_web_page) == ("a.md", b"# A", True)
