@@ -145,11 +145,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Longest accepted request body; more answers 413.",
     )
-    parse_timeout_seconds: float = Field(20.0, gt=0, description="Wall clock for parsing one small file.")
+    parse_timeout_seconds: float = Field(20.0, gt=0, description="Wall clock for parsing one file, large or small.")
     parse_memory_bytes: int = Field(
-        600 * 1024 * 1024,
-        ge=64 * 1024 * 1024,
-        description="Memory one parsing child may use.",
+        600_000_000,
+        ge=400_000_000,
+        description="Memory one parsing child may hold; the loaded parsers take some 230 MB of it.",
     )
     job_lease_seconds: float = Field(
         30.0,

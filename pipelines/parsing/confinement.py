@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.parsing.landlock import restrict_to_reading
+from pipelines.parsing.seccomp import refuse_system_calls
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -46,6 +47,10 @@ _FORBIDDEN = (
 _READABLE = (sys.prefix, sys.base_prefix, "/usr/share", "/usr/lib", "/lib", "/lib64", "/dev/null", "/etc/ld.so.cache")
 
 
+# Libraries are mapped in whole and come into memory as they are used; this much of them is still to come.
+_LIBRARIES_TO_COME_BYTES = 48 * 1024 * 1024
+
+
 class Confined(PermissionError):
     """A parser tried what parsing never needs."""
 
@@ -66,17 +71,20 @@ def die_with(parent_pid: int) -> None:
 
 
 def confine(*, memory_bytes: int) -> None:
-    """Take network, files, processes, memory beyond `memory_bytes` more and every later privilege away."""
+    """Take network, files, processes, memory beyond `memory_bytes` and every later privilege away.
+
+    What the child shares with the process that forked it is counted in: it never holds more than `memory_bytes`.
+    """
     _be_silent()
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    # RLIMIT_DATA counts what the process may write; RLIMIT_AS would count every library that is merely mapped.
-    _limit(resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS, _data_bytes() + memory_bytes)
+    _limit_memory(memory_bytes)
     os.chdir("/")
     sys.dont_write_bytecode = True
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     restrict_to_reading(_READABLE)
+    refuse_system_calls()
     sys.addaudithook(_Refusal(_READABLE))
     _limit(resource.RLIMIT_NPROC, 0)
 
@@ -102,11 +110,36 @@ def _be_silent() -> None:
     os.close(nowhere)
 
 
-def _data_bytes() -> int:
-    """Return what is inherited already: it is shared with the process that forked us, and costs nothing again."""
+def _limit_memory(most_bytes: int) -> None:
+    """Let the process grow until it holds `most_bytes`.
+
+    The kernel has no limit on what is held, only on what is mapped: RLIMIT_DATA for what the process may write, and
+    RLIMIT_AS for everything, such as memory that it shares with itself. Both are set by how much is mapped already.
+    """
+    sizes = _sizes()
+    if sizes is None:
+        _limit(resource.RLIMIT_AS, most_bytes)
+        return
+    mapped, held, data = sizes
+    growth = max(0, most_bytes - held - _LIBRARIES_TO_COME_BYTES)
+    _limit(resource.RLIMIT_DATA, data + growth)
+    _limit(resource.RLIMIT_AS, mapped + growth)
+
+
+def held_bytes() -> int:
+    """Return how much memory this process holds now, where the system says so; the most that it held elsewhere."""
+    sizes = _sizes()
+    # Not the peak: that of the process which started this one survives into it.
+    return sizes[1] if sizes else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _sizes() -> tuple[int, int, int] | None:
+    """Return the bytes mapped, held, and mapped to be written, as Linux counts them."""
     with contextlib.suppress(OSError):
-        return int(Path("/proc/self/statm").read_text("ascii").split()[5]) * resource.getpagesize()
-    return 0
+        mapped, held, _, _, _, data, _ = Path("/proc/self/statm").read_text("ascii").split()
+        page = resource.getpagesize()
+        return int(mapped) * page, int(held) * page, int(data) * page
+    return None
 
 
 def _limit(what: int, value: int) -> None:

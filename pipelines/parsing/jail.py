@@ -21,10 +21,8 @@ from pipelines.parsing.zygote import Fork, Zygote, ZygoteGone
 log = get_logger()
 
 _READER = "pipelines.parsing.read"
-# A large file may take longer than a small one.
-_SECONDS_PER_MEBIBYTE = 2.0
-# The child's own alarm comes first; this much later the parent does it.
-_GRACE_SECONDS = 2.0
+# The child's own alarm comes first; if that does not end it, the parent does, and has time left to say so.
+_ALARM_SHARE, _PATIENCE_SHARE = 0.9, 0.95
 _ENDING_SECONDS = 5.0
 _FILES_PER_CHILD = 32
 # What a large file leaves behind in a child's memory is not charged to the next file.
@@ -34,7 +32,11 @@ _LOSSES = 2
 
 
 class JailedParser:
-    """Implements Parser. A batch is one fork of a process that has the parsers loaded already."""
+    """Implements Parser. A batch is one fork of a process that has the parsers loaded already.
+
+    Each file has an outcome within `timeout_seconds` of its turn, however large it is, and no child ever holds more
+    than `memory_bytes`, the loaded parsers included.
+    """
 
     def __init__(self, *, timeout_seconds: float, memory_bytes: int, at_once: int = 2, reader: str = _READER) -> None:
         self._timeout_seconds = timeout_seconds
@@ -89,9 +91,9 @@ class JailedParser:
             zygote.kill(child.number)
 
     async def _read(self, zygote: Zygote, child: Fork, file: SourceFile) -> ParsedFile:
-        seconds = self._timeout_seconds + _SECONDS_PER_MEBIBYTE * (len(file.content) // (1024 * 1024))
+        seconds = self._timeout_seconds * _ALARM_SHARE
         try:
-            async with asyncio.timeout(seconds + _GRACE_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds * _PATIENCE_SHARE):
                 child.writer.write(frames.request(file, seconds))
                 await child.writer.drain()
                 return await _answer(child.reader)
@@ -105,11 +107,11 @@ class JailedParser:
 
     def _verdict(self, ending: Ending, seconds: float) -> IngestFailed:
         """Return what the end of a child says about its file."""
-        log.warning("parsing.child_died", signal=ending.by_signal, grown_kib=ending.grown_kib)
+        log.warning("parsing.child_died", signal=ending.by_signal, peak_kib=ending.peak_kib)
         if ending.by_signal in (signal.SIGALRM, signal.SIGXCPU):
             return _timed_out(seconds)
         # Some C libraries abort when they get no memory; what was held by then tells it from a plain fault.
-        if ending.grown_kib * 1024 > self._memory_bytes // 2:
+        if ending.grown_kib * 1024 > (self._memory_bytes - ending.inherited_kib * 1024) // 2:
             return DocumentTooLarge("Reading the file takes more memory than is allowed. Split it and post the parts.")
         return _broke_down()
 

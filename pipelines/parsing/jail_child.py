@@ -8,7 +8,6 @@ The reader is a module with `warm()` and `read(file)`; tests name another to see
 import gc
 import importlib
 import os
-import resource
 import select
 import signal
 import socket
@@ -19,7 +18,7 @@ from contextlib import suppress
 from core.errors import DocumentTooLarge, DocumentUnreadable, IngestFailed
 from pipelines.document import Element, SourceFile
 from pipelines.parsing import frames, jail_commands
-from pipelines.parsing.confinement import Confined, allow_cpu, confine, die_with, leave_network
+from pipelines.parsing.confinement import Confined, allow_cpu, confine, die_with, held_bytes, leave_network
 from pipelines.parsing.jail_commands import FORK, READY, Ending
 
 Reader = Callable[[SourceFile], tuple[Element, ...]]
@@ -44,7 +43,7 @@ class _Jail:
         self._memory_bytes = memory_bytes
         self._children: dict[int, int] = {}  # process id → the number the parent gave
         self._bell, self._ringer = socket.socketpair()
-        self._inherited_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._inherited_kib = held_bytes() // 1024
 
     def serve(self) -> None:
         """Fork and kill on command, tell how children end, until the parent is gone."""
@@ -96,8 +95,12 @@ class _Jail:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
-            grown_kib = max(0, usage.ru_maxrss - self._inherited_kib)
-            ending = Ending(number=self._children.pop(pid), status=status, grown_kib=grown_kib)
+            ending = Ending(
+                number=self._children.pop(pid),
+                status=status,
+                peak_kib=usage.ru_maxrss,
+                inherited_kib=self._inherited_kib,
+            )
             with suppress(OSError):  # a parent that is gone is noticed by the next command
                 self._control.sendall(ending.packed())
 

@@ -10,7 +10,7 @@ FORK = b"f"
 KILL = b"k"
 
 _COMMAND = struct.Struct("!cI")
-_ENDING = struct.Struct("!III")
+_ENDING = struct.Struct("!IIII")
 ENDING_BYTES = _ENDING.size
 
 
@@ -24,19 +24,25 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How the child of this number ended: its wait status, and how much memory it came to hold of its own."""
+    """How the child of this number ended: its wait status, the most memory it held, and what of it was inherited."""
 
     number: int
     status: int
-    grown_kib: int
+    peak_kib: int
+    inherited_kib: int
 
     def packed(self) -> bytes:
-        return _ENDING.pack(self.number, self.status, min(self.grown_kib, 0xFFFFFFFF))
+        return _ENDING.pack(self.number, self.status, min(self.peak_kib, 0xFFFFFFFF), self.inherited_kib)
 
     @classmethod
     def unpacked(cls, content: bytes) -> "Ending":
-        number, status, grown_kib = _ENDING.unpack(content)
-        return cls(number=number, status=status, grown_kib=grown_kib)
+        number, status, peak_kib, inherited_kib = _ENDING.unpack(content)
+        return cls(number=number, status=status, peak_kib=peak_kib, inherited_kib=inherited_kib)
+
+    @property
+    def grown_kib(self) -> int:
+        """How much it came to hold of its own."""
+        return max(0, self.peak_kib - self.inherited_kib)
 
     @property
     def by_signal(self) -> signal.Signals | None:
@@ -45,7 +51,7 @@ class Ending:
 
 
 # Said once, before any child has a number.
-READY = Ending(number=0, status=0, grown_kib=0)
+READY = Ending(number=0, status=0, peak_kib=0, inherited_kib=0)
 
 
 def send(control: socket.socket, command: Command, descriptor: int | None = None) -> None:

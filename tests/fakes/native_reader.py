@@ -1,6 +1,7 @@
 """A reader that calls the C library, as an exploited parser would: the audit hook of Python never hears of it."""
 
 import ctypes
+import mmap
 import os
 import signal
 import struct
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from pipelines.document import Element, ElementKind, SourceFile
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_AF_INET, _SOCK_STREAM = 2, 1
+_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _SOCK_STREAM, _SOCK_RAW = 1, 2, 10, 16, 1, 3
+_MEBIBYTE = 1024 * 1024
 
 
 def warm() -> None:
@@ -40,6 +42,40 @@ def _connect() -> str:
     return _errno(_LIBC.connect(descriptor, address, len(address)))
 
 
+def _sockets() -> str:
+    """Return the verdicts on a socket of each family, and on a pair of them."""
+    asked = [(_AF_UNIX, _SOCK_STREAM), (_AF_INET, _SOCK_STREAM), (_AF_INET6, _SOCK_STREAM), (_AF_NETLINK, _SOCK_RAW)]
+    verdicts = {_errno(_LIBC.socket(family, kind, 0)) for family, kind in asked}
+    pair = (ctypes.c_int * 2)()
+    return ",".join(sorted(verdicts | {_errno(_LIBC.socketpair(_AF_UNIX, _SOCK_STREAM, 0, pair))}))
+
+
+def _fork() -> str:
+    pid = _LIBC.fork()
+    if pid == 0:
+        os._exit(0)
+    return _errno(pid)
+
+
+def _execute() -> str:
+    arguments = (ctypes.c_char_p * 2)(b"/bin/true", None)
+    return _errno(_LIBC.execve(b"/bin/true", arguments, None))
+
+
+def _hidden_file() -> str:
+    return _errno(_LIBC.memfd_create(b"hidden", 0))
+
+
+def _hoard(flags: int) -> str:
+    hoard = []
+    try:
+        while True:
+            hoard.append(mmap.mmap(-1, 4 * _MEBIBYTE, flags))
+            hoard[-1].write(b"x" * 4 * _MEBIBYTE)
+    except (OSError, MemoryError):
+        return "possible" if len(hoard) >= 1024 else "Cannot allocate memory"
+
+
 def _kill_jail() -> str:
     return _errno(_LIBC.kill(os.getppid(), signal.SIGKILL))
 
@@ -56,6 +92,12 @@ DEEDS: dict[str, Callable[[], str]] = {
     "open-passwords": _open_passwords,
     "create-file": _create_file,
     "connect": _connect,
+    "sockets": _sockets,
+    "fork": _fork,
+    "execute": _execute,
+    "hidden-file": _hidden_file,
+    "hoard": lambda: _hoard(mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS),
+    "hoard-shared": lambda: _hoard(mmap.MAP_SHARED | mmap.MAP_ANONYMOUS),
     "kill-jail": _kill_jail,
     "environment": _environment,
     "threads": _threads,

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import sys
 from collections.abc import AsyncIterator
 
@@ -10,11 +11,14 @@ import pytest_asyncio
 
 from pipelines.document import SourceFile
 from pipelines.parsing.jail import JailedParser
+from tests.fakes.watched_jail import watch_endings
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(sys.platform != "linux", reason="Landlock and network namespaces are Linux's."),
 ]
+
+MEMORY_BYTES = 256 * 1024 * 1024
 
 
 def landlock_version() -> int:
@@ -22,13 +26,16 @@ def landlock_version() -> int:
 
 
 needs_landlock = pytest.mark.skipif(landlock_version() < 1, reason="This kernel has no Landlock.")
+needs_filter = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "aarch64"), reason="The filter knows the system calls of two architectures."
+)
 needs_scopes = pytest.mark.skipif(landlock_version() < 6, reason="This kernel's Landlock does not hold signals.")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def jail() -> AsyncIterator[JailedParser]:
     os.environ["CODEXOS_HOME"] = os.environ.get("CODEXOS_HOME", "not-for-parsers")
-    parser = JailedParser(timeout_seconds=5, memory_bytes=256 * 1024 * 1024, reader="tests.fakes.native_reader")
+    parser = JailedParser(timeout_seconds=5, memory_bytes=MEMORY_BYTES, reader="tests.fakes.native_reader")
     await parser.warm()
     yield parser
     await parser.close()
@@ -48,8 +55,27 @@ async def test_c_code_reaches_no_file(jail: JailedParser, deed: str) -> None:
 
 
 async def test_c_code_reaches_no_network(jail: JailedParser) -> None:
-    """There is no way to an address, by an empty namespace or by Landlock."""
-    assert await answer(jail, "connect") in {"Permission denied", "Network is unreachable"}
+    """There is no way to an address, by the filter, by an empty namespace or by Landlock."""
+    refused = {"Operation not permitted", "Permission denied", "Network is unreachable"}
+    assert await answer(jail, "connect") in refused
+
+
+@needs_filter
+@pytest.mark.parametrize("deed", ["sockets", "fork", "execute", "hidden-file"])
+async def test_c_code_is_refused_the_system_call(jail: JailedParser, deed: str) -> None:
+    """No socket of any family, no process, no program, no file that exists in memory only."""
+    assert await answer(jail, deed) == "Operation not permitted"
+
+
+@pytest.mark.parametrize("deed", ["hoard", "hoard-shared"])
+async def test_c_code_cannot_hold_more_than_the_limit(
+    jail: JailedParser, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    """Neither memory of its own nor memory that no limit on data counts takes a child beyond what it may hold."""
+    endings = watch_endings(monkeypatch)
+    assert await answer(jail, deed) == "Cannot allocate memory"
+    [ending] = await endings()
+    assert MEMORY_BYTES / 2 < ending.peak_kib * 1024 <= MEMORY_BYTES
 
 
 @needs_scopes
