@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.errors import AttemptsExhausted, CodexError, IngestFailed, InternalFailure
+from core.errors import AttemptsExhausted, CodexError, IngestFailed, InternalFailure, LeaseLost
 from core.ids import GenerationId, TenantId
 from core.log import get_logger
 from pipelines.document import (
@@ -120,9 +120,9 @@ async def fetch(tools: IngestTools, jobs: Sequence[Job]) -> list[Work]:
             return replace(work, failure=_exhausted(job))
         try:
             if found.source_type == GITHUB and found.blob_key == NOT_FETCHED:
-                return replace(work, expanded=await tools.expansion.expand(found))
+                return replace(work, expanded=await tools.expansion.expand(job, found))
             return replace(work, file=await tools.contents.of(found))
-        except IngestFailed as failure:
+        except (IngestFailed, LeaseLost) as failure:  # a lost job cannot be closed either, and nothing is said of it
             return replace(work, failure=failure)
         except OSError as error:
             log.error("blob.unreadable", job=job.id, error=repr(error))

@@ -3,7 +3,8 @@
 Jobs of one document are worked on one at a time and in order: only the oldest open one can be claimed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -242,6 +243,18 @@ class Letterbox:
             .execution_options(synchronize_session=False)
         )
         return set(changed.scalars())
+
+    @asynccontextmanager
+    async def fenced(self, job: Job) -> AsyncIterator[None]:
+        """Commit what this block writes, as one, if `job` is still ours. Raises LeaseLost.
+
+        Nobody can take the job over between the question and the commit.
+        """
+        async with self._database.unit_of_work() as work:
+            if not await self.renew([job], {}):
+                raise LeaseLost(f"Job {job.id} was taken over by another worker.")
+            yield
+            await work.commit()
 
     async def close(
         self,

@@ -52,6 +52,7 @@ ELEMENT_COLUMNS = {
     "generation": pl.String,  # JSON: the index that the work goes to; null likewise
     "failure_code": pl.String,
     "failure_message": pl.String,
+    "expanded": pl.String,  # JSON: what became of a repository's documents; null for all else
     "elements": pl.List(_ELEMENT),
 }
 CHUNK_COLUMNS = {**ELEMENT_COLUMNS, "passages": pl.List(_PASSAGE)}
@@ -145,6 +146,7 @@ def _work_row(work: Work) -> dict[str, Any]:
         "generation": None if work.generation is None else json.dumps(asdict(work.generation)),
         "failure_code": work.failure.code if work.failure else None,
         "failure_message": work.failure.message if work.failure else None,
+        "expanded": None if work.expanded is None else json.dumps(dict(work.expanded)),
         "elements": [_element_row(element) for element in work.elements],
     }
 
@@ -196,6 +198,7 @@ def _work(row: dict[str, Any], table: pl.DataFrame) -> Work:
         passages=tuple(Passage(**found) for found in row.get("passages", ())),
         vectors=_vectors(table["vectors"][row["index"]], generation) if "vectors" in table.columns else None,
         failure=_failure(row["failure_code"], row["failure_message"]),
+        expanded=None if row["expanded"] is None else json.loads(row["expanded"]),
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,16 @@ from pipelines.sources.github import GitHub, Repository
 from pipelines.sources.repository_address import RepositoryAddress
 from stores.blobs import BlobStore
 from stores.documents import StoredRevision
-from stores.members import Member, Members
+from stores.letterbox import Job
+from stores.members import Known, Member, Members
 from stores.sql.models import Lane
 
 GITHUB = "github"
 # More than this goes to the batch lane: documents posted one by one should not wait behind a repository.
 _STREAMED = 200
+# Written in one transaction: other writers get their turn between two of them.
+_AT_ONCE = 50
+_BROUGHT_BY = "brought_by"
 # What a name may be in an index of PostgreSQL's.
 _NAME_BYTES = 1_000
 
@@ -29,22 +33,25 @@ class Expansion:
     blobs: BlobStore
     members: Members
 
-    async def expand(self, parent: StoredRevision) -> Mapping[str, int]:
+    async def expand(self, job: Job, parent: StoredRevision) -> Mapping[str, int]:
         """Bring the documents of a repository in step with it; return how many there are, and were changed.
 
         Doing it again is harmless: what has the fingerprint it had is left alone. So a worker that dies on the way
-        leaves a part, and whoever takes the job next adds the rest.
+        leaves a part, and whoever takes the job next adds the rest, and counts what is there of it. One that has
+        lost the job would bring back an older commit: it writes nothing. Raises IngestFailed and LeaseLost.
         """
         address = RepositoryAddress.of(parent.source)
         async with self.github.repository(address) as repository:
             wanted = await _listed(repository)
             known = await self._known(parent, address)
             gone = [name for name in known if name not in wanted and _is_of(address, name)]
-            different = [item for name, item in wanted.items() if known.get(name) != _fingerprint(parent, item)]
+            different = [item for name, item in wanted.items() if _differs(parent, item, known.get(name))]
             made = [await self._member(parent, repository, item) for item in different]
-        lane = Lane.STREAM if len(made) <= _STREAMED else Lane.BATCH
-        changed = await self.members.put(parent.tenant_id, parent.collection, GITHUB, made, lane)
-        deleted = await self.members.retire(parent.tenant_id, parent.collection, gone)
+        await self._put(job, parent, made)
+        deleted = await self._retire(job, parent, gone)
+        by_us = _brought_by(parent)
+        before = {name for name in wanted if name in known and known[name].origin.get(_BROUGHT_BY) == by_us}
+        changed = len(before | {member.external_id for member in made})
         return {
             "documents": len(wanted),
             "changed": changed,
@@ -53,10 +60,25 @@ class Expansion:
             "skipped": repository.skipped,
         }
 
-    async def _known(self, parent: StoredRevision, address: RepositoryAddress) -> dict[str, str]:
-        """Return name and fingerprint; what has none was posted under such a name by somebody and is not ours."""
+    async def _put(self, job: Job, parent: StoredRevision, made: Sequence[Member]) -> None:
+        lane = Lane.STREAM if len(made) <= _STREAMED else Lane.BATCH
+        for first in range(0, len(made), _AT_ONCE):
+            some = made[first : first + _AT_ONCE]
+            async with self.members.letterbox.fenced(job):
+                await self.members.put(parent.tenant_id, parent.collection, GITHUB, some, lane)
+
+    async def _retire(self, job: Job, parent: StoredRevision, gone: Sequence[str]) -> int:
+        deleted = 0
+        for first in range(0, len(gone), _AT_ONCE):
+            some = gone[first : first + _AT_ONCE]
+            async with self.members.letterbox.fenced(job):
+                deleted += await self.members.retire(parent.tenant_id, parent.collection, some)
+        return deleted
+
+    async def _known(self, parent: StoredRevision, address: RepositoryAddress) -> dict[str, Known]:
+        """Return the documents by name; what has no fingerprint somebody posted under such a name, and is not ours."""
         known = await self.members.known(parent.tenant_id, parent.collection, GITHUB, _prefix(address))
-        return {name: document.fingerprint for name, document in known.items() if document.fingerprint}
+        return {name: document for name, document in known.items() if document.fingerprint}
 
     async def _member(self, parent: StoredRevision, repository: Repository, item: Item) -> Member:
         file = (await repository.fetch(item, {})).file
@@ -74,6 +96,7 @@ class Expansion:
             size_bytes=len(file.content),
             metadata={**parent.metadata, **described},
             chunking=parent.chunking,
+            origin={_BROUGHT_BY: _brought_by(parent)},
         )
 
 
@@ -95,6 +118,14 @@ def _prefix(address: RepositoryAddress) -> str:
 def _is_of(address: RepositoryAddress, external_id: str) -> bool:
     """Return whether a document is in the part of the repository that was posted: the rest was not looked at."""
     return address.holds(external_id.removeprefix(_prefix(address)))
+
+
+def _brought_by(parent: StoredRevision) -> str:
+    return f"{parent.document_id}:{parent.revision}"
+
+
+def _differs(parent: StoredRevision, item: Item, known: Known | None) -> bool:
+    return known is None or known.fingerprint != _fingerprint(parent, item)
 
 
 def _fingerprint(parent: StoredRevision, item: Item) -> str:

@@ -96,6 +96,7 @@ def works(draw: st.DrawFn) -> Work:
         elements=tuple(draw(st.lists(elements, max_size=3))),
         passages=cut,
         vectors=np.array(numbers, np.float32).reshape(len(cut), generation.dimensions),
+        expanded=draw(st.none() | st.dictionaries(st.sampled_from(["documents", "changed"]), st.integers(0, 9))),
     )
 
 
@@ -119,12 +120,13 @@ def test_works_come_back_as_they_went(found: list[Work]) -> None:
     """Documents with any metadata, elements, passages and vectors are what they were, row for row."""
     back = works_in(stored(embeddings_table(found)))
     for work, expected in zip(back, found, strict=True):
-        assert (work.job, work.document, work.generation, work.elements, work.passages) == (
+        assert (work.job, work.document, work.generation, work.elements, work.passages, work.expanded) == (
             expected.job,
             expected.document,
             expected.generation,
             expected.elements,
             expected.passages,
+            expected.expanded,
         )
         assert work.vectors is not None
         assert expected.vectors is not None
