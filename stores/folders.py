@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+# What fsspec imports for the kinds that people have most.
+_PARTS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
@@ -28,6 +31,22 @@ def is_below(location: str, roots: Sequence[str]) -> bool:
         return False
     wanted = location.rstrip("/")
     return any(wanted == root.rstrip("/") or wanted.startswith(root.rstrip("/") + "/") for root in roots)
+
+
+def missing_part(location: str) -> str | None:
+    """Return what to do about a kind of folder that this installation cannot read; None if it can."""
+    kind = urlsplit(location).scheme
+    if kind not in fsspec.available_protocols():
+        return f"There is no kind of folder called {kind}. Write file:///path or s3://bucket/prefix."
+    try:
+        fsspec.get_filesystem_class(kind)
+    except ImportError:
+        part = _PARTS.get(kind, "the package that fsspec names for it")
+        return (
+            f"Folders at {kind}:// need {part}, which is not part of the installation. "
+            "The operator adds it to the environment of the API and of Dagster, and starts them again."
+        )
+    return None
 
 
 class Folder:

@@ -104,6 +104,17 @@ class Crawls:
             crawl.started_at = crawl.started_at or now
             return _crawl(crawl, source)
 
+    async def ended(self, bucket: int, *, limit: int) -> list[Mapping[str, int]]:
+        """Return what the last crawls of a bucket that have ended counted, the oldest first."""
+        query = (
+            select(CrawlRow.counts)
+            .where(CrawlRow.bucket == bucket, CrawlRow.finished_at.is_not(None))
+            .order_by(CrawlRow.finished_at.desc(), CrawlRow.id.desc())
+            .limit(limit)
+        )
+        async with self.database.reading() as session:
+            return list(await session.scalars(query))[::-1]
+
     async def renew(self, crawl: Crawl) -> None:
         """Prolong the lease. Raises LeaseLost."""
         await self._update(crawl, {"available_at": self.clock.now() + LEASE})

@@ -9,7 +9,7 @@ import dagster as dg
 _WIDTH, _HEIGHT = 480, 180
 _LEFT, _TOP, _BOTTOM = 8, 28, 24
 _MOST_BARS = 30
-_COLOURS = ("#4f43dd", "#d97706")
+_COLOURS = ("#4f43dd", "#d97706", "#b91c1c", "#6b7280")
 
 
 def histogram(values: Sequence[float], *, title: str, of: str) -> dg.MarkdownMetadataValue:
@@ -38,6 +38,25 @@ def trend(lines: Mapping[str, Sequence[float]], *, title: str) -> dg.MarkdownMet
         drawn += [_dot(point, colour, f"{name} {value:.3f}") for point, value in zip(points, values, strict=True)]
     legend = ", ".join(f"{name} {values[-1]:.3f}" for name, values in lines.items() if values)
     drawn.append(_text(_WIDTH // 2, _HEIGHT - 8, legend, "middle"))
+    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{_svg(drawn)})")
+
+
+def counts(lines: Mapping[str, Sequence[int]], *, title: str) -> dg.MarkdownMetadataValue:
+    """Return how whole numbers have gone, oldest first, against the highest of them all; a line for each name."""
+    highest = max((value for values in lines.values() for value in values), default=0)
+    if not any(lines.values()):
+        return dg.MetadataValue.md(f"_{title}: nothing to show._")
+    drawn = [
+        _text(_LEFT, _TOP - 12, title, "start"),
+        _text(_WIDTH - _LEFT, _TOP - 12, f"highest {highest}", "end"),
+    ]
+    for colour, (name, values) in zip(_COLOURS, lines.items(), strict=False):
+        points = _points([value / (highest or 1) for value in values])
+        drawn.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        drawn += [_dot(point, colour, f"{name} {value}") for point, value in zip(points, values, strict=True)]
+    width = (_WIDTH - 2 * _LEFT) // len(lines)
+    for place, (colour, (name, values)) in enumerate(zip(_COLOURS, lines.items(), strict=False)):
+        drawn.append(_text(_LEFT + place * width, _HEIGHT - 8, f"{name} {values[-1]}", "start", colour))
     return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{_svg(drawn)})")
 
 
@@ -71,8 +90,8 @@ def _bars(counts: Sequence[int]) -> list[str]:
     ]
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="#555">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, anchor: str, colour: str = "#555") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
 
 
 def _svg(drawn: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.rag.assets import OWNERS
 from assets.rag.partitions import BUCKET_PARTITIONS, bucket_in
+from assets.rag.plots import counts as counts_plot
 from assets.resources import PlatformResource
 from core.errors import LeaseLost
 from core.log import get_logger
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pipelines.sources.crawl import CrawlResult
 
 log = get_logger()
+_SHOWN = 50
+_DRAWN = ("new", "changed", "deleted", "failed")
 _COUNTED = ("listed", "new", "changed", "unchanged", "deleted", "failed")
 
 
@@ -29,11 +32,13 @@ _COUNTED = ("listed", "new", "changed", "unchanged", "deleted", "failed")
 def crawled_sources(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """The documents of a bucket's sources, in step with what their sources have."""
     began = perf_counter()
-    results, broken = asyncio.run(crawl_bucket(platform, bucket_in(context.partition_key)))
+    bucket = bucket_in(context.partition_key)
+    results, broken = asyncio.run(crawl_bucket(platform, bucket))
     metadata: dict[str, Any] = {
         "crawls": len(results),
         **{name: sum(result.counts[name] for result in results) for name in _COUNTED},
         "by_source": dg.MetadataValue.table([_record(result) for result in results], _SCHEMA),
+        "trend": asyncio.run(_trend(platform, bucket)),
         "crawls_broken": broken,
         "seconds": round(perf_counter() - began, 3),
     }
@@ -56,6 +61,13 @@ async def crawl_bucket(platform: PlatformResource, bucket: int) -> "tuple[list[C
                 log.exception("crawl.broke_off", crawl=crawl.id)
                 broken += 1
     return results, broken
+
+
+async def _trend(platform: PlatformResource, bucket: int) -> dg.MarkdownMetadataValue:
+    async with platform.crawls() as crawls:
+        ended = await crawls.ended(bucket, limit=_SHOWN)
+    lines = {name: [counts.get(name, 0) for counts in ended] for name in _DRAWN}
+    return counts_plot(lines, title=f"Documents of the last {len(ended)} crawls of this bucket")
 
 
 def _record(result: "CrawlResult") -> dg.TableRecord:

@@ -20,7 +20,7 @@ from pipelines.sources.sitemap import Sitemap
 from pipelines.sources.web import WebPages
 from stores.blobs import BlobStore
 from stores.egress import Allowance, Egress
-from stores.folders import Folder, is_below
+from stores.folders import Folder, is_below, missing_part
 from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
@@ -58,10 +58,9 @@ class Sources:
             return Sitemap(url=crawl.location, egress=self.egress, pages=self.pages, robots=robots)
         if not is_below(crawl.location, self.folders):  # it may have been allowed when the source was made
             raise SourceDenied("The operator does not allow this folder any more. Nothing was deleted.")
-        try:
-            folder = Folder(crawl.location, self.folders)
-        except (ImportError, ValueError) as error:
-            raise UnsupportedFormat("This installation cannot read folders of this kind.") from error
+        if (missing := missing_part(crawl.location)) is not None:
+            raise UnsupportedFormat(missing)
+        folder = Folder(crawl.location, self.folders)
         return FolderSource(folder=folder, location=crawl.location, max_file_bytes=self.max_file_bytes)
 
 

@@ -72,8 +72,10 @@ class SourceBody(JsonBody):
 
 
 class SourceChange(JsonBody):
-    """What is to be different; what is left out stays as it is."""
+    """What is to be different; what is left out stays as it is. Type, location and collection always do."""
 
+    metadata: Metadata | None = Field(None, description="In place of what there is; null leaves it as it is.")
+    chunking_strategy: Strategy | None = Field(None, description="Null leaves it as it is.")
     cadence: Cadence | None = None
     max_delete_fraction: DeleteFraction | None = Field(None, description="Null leaves it as it is.")
     paused: bool | None = Field(None, description="A paused source is crawled on request only.")

@@ -27,7 +27,7 @@ from server.rag.sources.schemas import (
 )
 from stores.audit import AuditLog
 from stores.buckets import bucket_of
-from stores.folders import is_below
+from stores.folders import is_below, missing_part
 from stores.members import Members
 from stores.sources import crawl_of
 from stores.sql.engine import Database, Session
@@ -49,8 +49,8 @@ class SourceService:
 
     async def create(self, owner: Principal, body: SourceBody) -> SourceView:
         """Keep the source; one with a cadence is crawled at once, and then in step with it."""
-        if body.type == "folder" and not is_below(body.location, self.folders):
-            raise Conflict("This folder is not open to sources. The operator opens folders by CODEXOS_SOURCE_FOLDERS.")
+        if body.type == "folder":
+            self._demand_open(body.location)
         async with self.database.transaction() as session:
             repository = SourceRepository(session, owner.tenant_id)
             if await repository.count() >= MOST_SOURCES:
@@ -60,6 +60,12 @@ class SourceService:
                 raise Conflict("There is a source of this name already.", name=body.name)
             await self._log(session, owner, "source.created", row)
             return SourceView.of(row)
+
+    def _demand_open(self, folder: str) -> None:
+        if not is_below(folder, self.folders):
+            raise Conflict("This folder is not open to sources. The operator opens folders by CODEXOS_SOURCE_FOLDERS.")
+        if (missing := missing_part(folder)) is not None:
+            raise Conflict(missing)
 
     def _row(self, owner: Principal, body: SourceBody) -> SourceRow:
         now = self.clock.now()
@@ -102,6 +108,10 @@ class SourceService:
             if "cadence" in change.model_fields_set:
                 row.cadence_seconds = seconds = seconds_of(change.cadence)
                 row.next_crawl_at = None if seconds is None else now + timedelta(seconds=seconds)
+            if change.metadata is not None:
+                row.user_metadata = change.metadata
+            if change.chunking_strategy is not None:
+                row.chunking = {**row.chunking, "strategy": change.chunking_strategy}
             if change.max_delete_fraction is not None:
                 row.max_delete_fraction = change.max_delete_fraction
             if change.paused is not None:

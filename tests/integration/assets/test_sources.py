@@ -1,10 +1,12 @@
 """Sources are crawled by Dagster runs: once a due time, in step with what they have, never deleting too much."""
 
 import asyncio
+import base64
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from sqlalchemy import delete
@@ -15,7 +17,7 @@ from pipelines.sources.crawl import Crawler
 from stores.buckets import bucket_of
 from stores.crawl_keeper import keep
 from stores.sql.models import CrawlRow, CrawlState, DocumentStatus, SourceRow
-from tests.integration.assets.batch import Batch
+from tests.integration.assets.batch import Batch, materialized
 from tests.integration.assets.crawling import (
     ask_again,
     crawl,
@@ -35,6 +37,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("CODEXOS_SOURCE_FOLDERS", tmp_path.as_uri())
     return folder
+
+
+def picture(markdown: str) -> ElementTree.Element:
+    return ElementTree.fromstring(base64.b64decode(markdown.split("base64,")[1].removesuffix(")")))
 
 
 def fill(folder: Path, count: int) -> None:
@@ -63,7 +69,10 @@ def test_a_folder_becomes_documents_and_stays_in_step(folder: Path, batch: Batch
     (folder / "01.md").write_text("Something else entirely.")
     (folder / "new.md").write_text("A new file.")
     ask_again(batch)
-    crawl(batch, bucket)
+    shown = materialized(crawl(batch, bucket), "crawled_sources")
+    assert [point.text for point in picture(shown["trend"]).iter() if point.tag.endswith("}title")] == [
+        "new 10", "new 1", "changed 0", "changed 1", "deleted 0", "deleted 1", "failed 0", "failed 0"
+    ]  # fmt: skip
     assert last_crawl(batch).counts == {
         "listed": 10, "new": 1, "changed": 1, "unchanged": 8, "deleted": 1, "failed": 0
     }  # fmt: skip

@@ -22,7 +22,8 @@ PATH = "/api/v1/rag/sources"
 @pytest.fixture
 async def api(database_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """Serve with one folder open to sources."""
-    settings = settings_for(tmp_path, database_url, source_folders=("file:///srv/open",))
+    folders = ("file:///srv/open", "s3://open/prefix", "nowhere://open")
+    settings = settings_for(tmp_path, database_url, source_folders=folders)
     async with running(settings) as api:
         yield api
 
@@ -50,6 +51,36 @@ async def test_a_source_is_kept_changed_and_deleted(api: Api) -> None:
         assert [item["name"] for item in (await client.get(PATH)).json()["items"]] == ["handbook"]
         assert (await client.delete(place)).json() == {"source_id": source["source_id"], "documents_deleted": 0}
         assert (await client.get(place)).status_code == 404
+
+
+async def test_what_documents_are_to_be_like_can_be_changed(api: Api) -> None:
+    """Metadata and chunking are replaced; what is left out, or null, stays; other fields cannot be changed."""
+    _, key = await api.tenant()
+    async with api.client(key) as client:
+        source = await made(client, metadata={"team": "law"})
+        place = f"{PATH}/{source['source_id']}"
+        changed = (await client.patch(place, json={"metadata": {"team": "art"}, "chunking_strategy": "fixed"})).json()
+        assert (changed["metadata"], changed["chunking_strategy"]) == ({"team": "art"}, "fixed")
+        same = (await client.patch(place, json={"metadata": None, "chunking_strategy": None, "paused": True})).json()
+        assert (same["metadata"], same["chunking_strategy"], same["version"]) == ({"team": "art"}, "fixed", 3)
+        assert (await client.patch(place, json={"metadata": {}})).json()["metadata"] == {}
+        assert (await client.patch(place, json={"location": "https://example.com/"})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("s3://open/prefix/reports", "Folders at s3:// need s3fs"),
+        ("nowhere://open/x", "no kind of folder called nowhere"),
+    ],
+)
+async def test_a_kind_of_folder_that_cannot_be_read_is_said_at_once(api: Api, location: str, said: str) -> None:
+    """An open folder of a kind whose part is not installed: what to install, and who."""
+    _, key = await api.tenant()
+    async with api.client(key) as client:
+        refused = await client.post(PATH, json={"name": "f", "type": "folder", "location": location})
+        assert refused.status_code == 409
+        assert said in refused.json()["error"]["message"]
 
 
 async def test_asking_twice_is_one_crawl_and_its_end_is_told(api: Api) -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.rag.plots import histogram, trend
+from assets.rag.plots import counts, histogram, trend
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -43,3 +43,15 @@ def test_a_trend_has_a_point_for_every_number() -> None:
     assert heights[1] < heights[0] < heights[2]
     assert [text.text for text in picture.iter(f"{SVG}text")] == ["Golden questions", "recall 1.000, ndcg 0.250"]
     assert trend({"recall": []}, title="Golden questions").value == "_Golden questions: nothing to show._"
+
+
+def test_counts_are_drawn_against_the_highest() -> None:
+    """The highest of all reaches the top, and each line tells its last number in its own colour."""
+    markdown = counts({"new": [4, 0], "deleted": [0, 2], "failed": [0, 0]}, title="Crawls").value or ""
+    picture = ElementTree.fromstring(base64.b64decode(markdown.split("base64,")[1].removesuffix(")")))
+    heights = [float(circle.attrib["cy"]) for circle in picture.iter(f"{SVG}circle")]
+    assert heights[0] < heights[3] < heights[1] == heights[2] == heights[4]
+    labels = {text.text: text.attrib["fill"] for text in picture.iter(f"{SVG}text")}
+    assert list(labels) == ["Crawls", "highest 4", "new 0", "deleted 2", "failed 0"]
+    assert len({labels[name] for name in ("new 0", "deleted 2", "failed 0")}) == 3
+    assert counts({"new": []}, title="Crawls").value == "_Crawls: nothing to show._"
