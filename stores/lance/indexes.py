@@ -1,5 +1,6 @@
 """Which indexes a table has at which size."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -41,10 +42,14 @@ async def indexed_columns(table: LanceTable) -> set[str]:
 
 
 async def load_text_index(table: LanceTable) -> None:
-    """Read the text index into memory; otherwise each word pays when it is first asked for, 2 ms of a question."""
+    """Read the text index into memory; otherwise each word pays when it is first asked for, 2 ms of a question.
+
+    Lance refuses now and then, where a search of a new index runs beside it. Searches find the same without.
+    """
     for index in await table.list_indices():
         if index.columns == ["text"]:
-            await table.prewarm_index(index.name)
+            with suppress(RuntimeError):
+                await table.prewarm_index(index.name)
 
 
 async def unindexed_rows(table: LanceTable) -> int:
