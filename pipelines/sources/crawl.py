@@ -21,6 +21,8 @@ log = get_logger()
 # Fetched, then written in one transaction: what a crawl that dies fetches again at most. No more than `put` writes so.
 _AT_ONCE = 20
 _MOST_ATTEMPTS = 5
+# A crawl that kills its workers does so at the same place again; one of very many documents may outlive some restarts.
+_MOST_WORKERS = 20
 # What a name may be in an index of PostgreSQL's, less the source's id before it.
 _NAME_BYTES = 900
 _SOURCE_TYPES = {"url": "url", "sitemap": "url", "github": "github", "folder": "file"}
@@ -47,6 +49,9 @@ class Crawler:
     async def crawl(self, crawl: Crawl) -> CrawlResult:
         """Crawl, close the crawl and return what came of it. Raises LeaseLost when another has taken it."""
         tally = Tally.of(crawl.progress)
+        if crawl.attempt > _MOST_WORKERS:
+            gave_up = SourceUnavailable(f"None of {_MOST_WORKERS} workers came to the end of this crawl.")
+            return await self._ended(crawl, CrawlState.FAILED, tally, gave_up)
         try:
             async with keep(self.crawls, crawl):
                 await self._done(crawl, tally)
@@ -61,7 +66,7 @@ class Crawler:
             if crawl.attempt < _MOST_ATTEMPTS:
                 raise
             log.exception("crawl.failed", crawl=crawl.id)
-            gave_up = SourceUnavailable("The source could not be crawled, several times. Nothing was deleted.")
+            gave_up = SourceUnavailable("Something went wrong on our side, several times; the next crawl tries again.")
             return await self._ended(crawl, CrawlState.FAILED, tally, gave_up)
 
     async def _ended(

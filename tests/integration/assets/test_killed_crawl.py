@@ -119,7 +119,7 @@ def posted(batch: Batch, tenant_id: TenantId, repository: str) -> str:
     return asyncio.run(post())
 
 
-@pytest.mark.parametrize("lane", [Lane.STREAM, Lane.BATCH])
+@pytest.mark.parametrize("lane", [Lane.BATCH, pytest.param(Lane.STREAM, marks=pytest.mark.slow)])
 def test_a_killed_expansion_is_gone_on_with(lane: Lane, git: GitServer, batch: Batch) -> None:
     """kill -9 twice while a repository becomes documents: either lane ends it, each file once, and the job says so."""
     tenant_id = batch.tenant(bucket=3)

@@ -194,3 +194,26 @@ async def test_the_brake_counts_what_was_there_before_the_crawl(
     result = await crawler.crawl(claimed)
     assert (result.state, result.counts["new"], result.counts["deleted"]) == (CrawlState.BRAKED, 130, 0)
     assert len(await rows(database, DocumentRow)) == 150
+
+
+@pytest.mark.parametrize(("before", "outcome"), [(3, None), (4, CrawlState.FAILED), (20, CrawlState.FAILED)])
+async def test_a_crawl_that_never_ends_is_given_up(
+    before: int, outcome: CrawlState | None, database: Database, crawler: Crawler, bucket: int, shelf: Shelf
+) -> None:
+    """A fault is tried again a few times, a death of workers more often, neither for ever; what was done stays."""
+
+    async def break_down() -> None:
+        raise ConnectionError("not the source's fault")
+
+    shelf.before = {"030.md": break_down}
+    await crawler.crawls.post_due()
+    async with database.transaction() as session:
+        await session.execute(update(CrawlRow).values(attempt=before))
+    claimed = await crawler.crawls.claim(bucket)
+    assert claimed is not None
+    if outcome is None:
+        with pytest.raises(ConnectionError):
+            await crawler.crawl(claimed)
+    else:
+        assert (await crawler.crawl(claimed)).state == outcome
+    assert len(await rows(database, DocumentRow)) == (20 if before < 20 else 0)
