@@ -47,6 +47,25 @@ class BodyReader:
         assert issubclass(model, FormBody)
         return _validated(model, _fields(model, parts))
 
+    async def pass_over(self, request: Request) -> None:
+        """Read what an operation that takes no body was sent all the same. Raises PayloadTooLarge, RequestTimedOut.
+
+        Left on the connection it would be read only behind the answer, with a fault that nobody is told of.
+        """
+        stream = cast(Http, request.stream)
+        if not stream.request_body:
+            return
+        received = 0
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                async for piece in stream:
+                    received += len(piece)
+                    if received > _SMALL_BYTES:
+                        message = f"No body is read here, and none longer than {_SMALL_BYTES} bytes is passed over."
+                        raise PayloadTooLarge(message, limit_bytes=_SMALL_BYTES)
+        except TimeoutError:
+            raise RequestTimedOut("The request body did not arrive in time.") from None
+
     def _media_type(self, request: Request, bodies: Mapping[str, type[RequestBody]]) -> str:
         given = request.headers.getall("content-type", [])
         media_type = given[0].partition(";")[0].strip().lower() if len(given) == 1 else ""

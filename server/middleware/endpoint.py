@@ -74,6 +74,8 @@ def endpoint(
             given["query"] = _query(request.query_string, operation.query)
         if operation.bodies:
             given["body"] = await hall.bodies.read(request, operation.bodies)
+        else:
+            await hall.bodies.pass_over(request)
         caller = {operation.caller: principal} if operation.caller is not None else {}
         call = partial(operation.handler, request, **caller, **given)
         if not operation.has_effect:

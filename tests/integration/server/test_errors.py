@@ -160,6 +160,7 @@ async def test_wrong_json(client: httpx.AsyncClient, body: bytes) -> None:
         ({"source_type": "github", "source": "no repository"}, ["/source"]),
         ({"source_type": "text", "source": "x", "chunking_strategy": "clever"}, ["/chunking_strategy"]),
         ({"source_type": "text", "source": "x", "chunk_tokens": 255}, ["/chunk_tokens"]),
+        ({"source_type": "text", "source": "x", "id": "mine", "created_at": "2026-01-01"}, ["/id", "/created_at"]),
         (
             {"source_type": "text", "source": "x", "metadata": {"$a": 1}, "collection": "a b"},
             ["/metadata", "/collection"],

@@ -55,3 +55,32 @@ async def test_requests_in_a_row_are_answered_in_a_row(api: Api, key: bytes) -> 
     """A well-formed request leaves the connection to the next one."""
     answers = await exchange(api.url, WELL_FORMED["chunks"].replace(KEY, key) + get() + LAST)
     assert [answer.status for answer in answers] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize(("line", "status"), [(b"GET /health", 200), (b"DELETE /api/v1/rag/documents/none", 404)])
+async def test_a_body_that_nobody_asked_for_is_passed_over(
+    api: Api, key: bytes, caplog: pytest.LogCaptureFixture, framing: bytes, line: bytes, status: int
+) -> None:
+    """The answer is the usual one, the next request on the connection is read where it begins, no fault is logged."""
+    head = line + b" HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + key + b"\r\n"
+    answers = await exchange(api.url, head + framing + LAST)
+    assert [answer.status for answer in answers] == [status, 200]
+    assert "not consumed" not in caplog.text
+
+
+async def test_broken_chunks_that_nobody_asked_for_are_refused(api: Api) -> None:
+    """Before the operation is carried out, as if it took a body."""
+    broken = b"GET /health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n"
+    [answer] = await exchange(api.url, broken + LAST)
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+
+
+async def test_what_is_passed_over_has_an_end(api: Api) -> None:
+    """More than a mebibyte for an operation that takes no body is too much."""
+    length = 1024 * 1024 + 1
+    head = b"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % length
+    [answer] = await exchange(api.url, head + b"x" * length)
+    assert (answer.status, answer.json["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from server.auth.principal import Scope
+from stores.blobs import BlobStore
 from stores.sql.models import IdempotencyRow
 from tests.integration.server.running import Api
 
@@ -73,6 +74,18 @@ async def test_a_refusal_is_replayed_too(client: httpx.AsyncClient) -> None:
     first, second = [await client.delete(path, headers={"idempotency-key": "k"}) for _ in range(2)]
     assert (first.status_code, second.status_code, second.content) == (404, 404, first.content)
     assert second.headers["idempotent-replayed"] == "true"
+
+
+async def test_a_failure_of_ours_may_be_tried_again(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 500 is no answer to keep: under the same key the next try is carried out, and once only."""
+    with monkeypatch.context() as broken:
+        broken.setattr(BlobStore, "_put", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        failed = await post(client, "k")
+    retried, again = await post(client, "k"), await post(client, "k")
+    assert (failed.status_code, retried.status_code) == (500, 202)
+    assert "idempotent-replayed" not in retried.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert await documents(client) == 1
 
 
 async def test_what_the_hall_refuses_is_not_kept(api: Api) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -117,3 +117,16 @@ async def test_keys_raced_by_eight_clients_have_one_effect_each(
     assert count == keys
     assert {name: found for name, history in histories.items() if (found := faults(history))} == {}
     assert all(sum(seen.answer is not None for seen in history) == 8 for history in histories.values())
+
+
+async def test_fifty_at_once_over_two_processes_have_one_effect(database_url: str, key: str, tmp_path: Path) -> None:
+    """One executes; the others are told that it is under way, or what it was answered."""
+    apis = [ServedApi(tmp_path, port, database_url) for port in free_ports(2)]
+    async with served(*apis), apis[0].client(key) as one, apis[1].client(key) as other:
+        seen = await asyncio.gather(*(post((one, other)[number % 2], "k") for number in range(50)))
+        later = await post(other, "k")
+        assert await documents(one) == 1
+    outcomes = Counter(each.outcome for each in seen)
+    assert outcomes[Outcome.EXECUTED] == 1
+    assert outcomes.keys() <= {Outcome.EXECUTED, Outcome.REPLAYED, Outcome.IN_PROGRESS}
+    assert {each.answer for each in (*seen, later)} - {None} == {later.answer}

@@ -1,8 +1,11 @@
 """What two processes counted is what was sent, whichever of them is asked; and each request left one line."""
 
+import asyncio
 import base64
 import json
+import os
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from core.clock import SystemClock
 from core.tokens import new_api_key
 from server.auth.api_keys.service import ensure_development_key
 from stores.sql.engine import Database
-from tests.integration.server.served import ServedApi, served
+from tests.integration.server.served import START_SECONDS, ServedApi, served
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 DOCUMENTS = "/api/v1/rag/documents"
@@ -123,6 +126,42 @@ async def test_numbers_lines_and_secrets_over_two_processes(
         for planted in secrets:
             for encoded in encodings(planted):
                 assert encoded not in content, (file.name, planted[:8])
+
+
+@pytest.mark.parametrize("redis_url", ["embedded"], indirect=True)
+async def test_what_a_killed_process_was_working_on_is_forgotten(
+    key: str, redis_url: str, tmp_path: Path, unused_port: int
+) -> None:
+    """What it had counted still counts; the request that it took to its grave is no longer under way."""
+    database = f"sqlite+aiosqlite:///{tmp_path / 'codexos.sqlite3'}"
+    api = ServedApi(tmp_path, unused_port, database, redis_url, CODEXOS_HTTP_WORKERS="2")
+    lives = tmp_path / "metrics" / str(unused_port)
+
+    def living() -> set[int]:
+        return {int(file.stem.rpartition("_")[2]) for file in lives.glob("gauge_live*_*.db")}
+
+    async def in_flight() -> float:
+        return (await numbers(api))["codexos_http_requests_in_flight", frozenset()]
+
+    async with served(api), api.client(key) as client:
+        assert (await client.get(DOCUMENTS)).status_code == 200
+        body = {"source_type": "text", "source": "Nobody will work on this."}
+        waiting = asyncio.create_task(client.post("/api/v1/rag/ingest", json=body, headers={"prefer": "wait=60"}))
+        async with asyncio.timeout(START_SECONDS):
+            while await in_flight() != 2:  # the one that waits and the one that asks
+                await asyncio.sleep(0.05)
+        killed = living()
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(httpx.TransportError):
+            await waiting
+        await api.answering()
+        async with asyncio.timeout(START_SECONDS):
+            while living() & killed:
+                await asyncio.sleep(0.05)
+        assert await in_flight() == 1
+        listed = frozenset({("route", DOCUMENTS), ("method", "GET"), ("status", "200")})
+        assert (await numbers(api))["codexos_http_requests_total", listed] == 1
 
 
 def encodings(secret: str) -> set[bytes]:

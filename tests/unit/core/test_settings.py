@@ -52,3 +52,14 @@ def test_shortest_lease_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds are enough."""
     monkeypatch.setenv("CODEXOS_JOB_LEASE_SECONDS", "2")
     assert Settings().job_lease_seconds == 2
+
+
+def test_requests_are_limited_as_promised_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 a minute with a credential, 20 without; the environment may say otherwise."""
+    names = ("CODEXOS_RATE_LIMIT_AUTHENTICATED_PER_MINUTE", "CODEXOS_RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    settings = Settings(_env_file=None)
+    assert (settings.rate_limit_authenticated_per_minute, settings.rate_limit_unauthenticated_per_minute) == (100, 20)
+    monkeypatch.setenv(names[0], "7")
+    assert Settings().rate_limit_authenticated_per_minute == 7

@@ -108,3 +108,17 @@ def test_query_answer_has_the_fields_of_the_reference(published: Any) -> None:
     assert list(answer["properties"])[:3] == ["results", "total", "query_time"]
     assert answer["required"] == ["results", "total", "query_time", "index_version"]
     assert list(schemas["QueryResult"]["properties"]) == ["content", "score", "metadata"]
+
+
+def test_all_that_changes_something_takes_an_idempotency_key(published: Any) -> None:
+    """But for what checks or makes credentials: an answer that is kept for retries would keep them."""
+    without = {
+        described["operationId"]
+        for methods in published["paths"].values()
+        for method, described in methods.items()
+        if method != "get" and "Idempotency-Key" not in {parameter["name"] for parameter in described["parameters"]}
+    }
+    assert without == {
+        *("log_in", "refresh", "log_out", "register", "change_password"),
+        *("enrol_totp", "confirm_totp", "disable_totp"),
+    }
