@@ -1,7 +1,10 @@
 # Two commands do everything: `make up` runs the system, `make test` proves it. Both set up what they need.
 
 PY := .venv/bin/python
-BENCHES := quality throughput latency freshness chunking hall documents answers
+BENCHES := quality throughput latency freshness chunking hall documents answers languages
+# Files of tests go to as many processes as this says, in the order of their folders: whole systems first, units last.
+TEST_PROCESSES ?= 2
+PYTEST := $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 5
 UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q
 
 # Where the machine forbids bytecode every process would compile the code anew: seconds at each start.
@@ -20,10 +23,10 @@ demo: runtime ## Run the demo against the running system
 	@$(PY) -m server demo
 
 test: dev ## Run the tests
-	$(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-full: dev ## Run the tests and those that take long
-	$(PY) -m pytest
+	$(PYTEST)
 
 check: dev ## Lint, types, contracts and architecture
 	$(PY) -m ruff check .

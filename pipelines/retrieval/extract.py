@@ -48,7 +48,7 @@ def extract(query: str, hits: Sequence[Hit], embedder: Embedder, *, most: int) -
         return []
     vectors = embedder.embed([query, *(hit.text[start:end] for hit, start, end in found)])
     asked = _words(query)
-    if alpha_for(query, embedder):
+    if alpha_for(query, embedder, [hit.text for hit in hits]):
         alike = [max(0.0, float(cosine)) for cosine in vectors[1:] @ vectors[0]]
     else:  # vectors of this language mean little
         alike = [_coverage(asked, hit.text[start:end]) for hit, start, end in found]

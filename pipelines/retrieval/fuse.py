@@ -73,6 +73,19 @@ def by_similarity(candidates: Sequence[Candidate]) -> list[Ranked]:
     return _ranked(candidates, [(1.0 + (c.similarity if c.similarity is not None else -1.0)) / 2 for c in candidates])
 
 
+def by_words_first(candidates: Sequence[Candidate]) -> list[Ranked]:
+    """Rank by BM25 alone what shares a word, and behind it by similarity what does not.
+
+    For questions of which words can be trusted and vectors can hardly.
+    """
+    matching = [candidate for candidate in candidates if candidate.bm25]
+    first = by_words(matching)
+    # What is behind gets less than the last of these, so that scores fall as ranks do.
+    most = first[-1].score if first else 1.0
+    rest = by_similarity([candidate for candidate in candidates if not candidate.bm25])
+    return [*first, *(Ranked(entry.candidate, round(most * entry.score, _DIGITS)) for entry in rest)]
+
+
 def by_words(candidates: Sequence[Candidate]) -> list[Ranked]:
     """Rank by BM25 alone, shown as a share of the best candidate's, since BM25 has no upper end."""
     return by_convex_combination(candidates, alpha=0.0)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pyarrow as pa
 
 from core.errors import ServiceUnavailable
 from core.ids import DocumentId
@@ -26,8 +27,9 @@ from pipelines.retrieval.fuse import (
     by_reciprocal_rank,
     by_similarity,
     by_words,
+    by_words_first,
 )
-from pipelines.retrieval.languages import alpha_for
+from pipelines.retrieval.languages import EVIDENCE, alpha_for
 from pipelines.retrieval.rerank import Fallback, Reranking
 from pipelines.retrieval.select import Allowance, diverse_order
 from stores.lance import ChunkTable
@@ -60,7 +62,7 @@ class QueryRequest:
     collection: str | None = None
     fusion: Fusion = Fusion.CONVEX
     alpha: float | None = None
-    """The vector's share in a convex combination; None is the best for the question's language."""
+    """The vector's share in a convex combination; None is the best for the language of question and passages."""
     max_per_document: int | None = None
     diversity: float = 0.0
     """0 takes the best, 1 what differs most from those before it (see select.py)."""
@@ -69,9 +71,13 @@ class QueryRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """What was found. `reranked` is None if nobody asked for it; `fallback` says why it was not done."""
+    """What was found. `reranked` is None if nobody asked for it; `fallback` says why it was not done.
+
+    `alpha` is the vector's share in a convex combination, if there was one.
+    """
 
     hits: list[Hit]
+    alpha: float | None = None
     reranked: bool | None = None
     fallback: Fallback | None = None
 
@@ -79,6 +85,11 @@ class Retrieved:
 class _Found(NamedTuple):
     row_id: int
     hit: Hit
+
+
+class _Ranking(NamedTuple):
+    ranked: list[Ranked]
+    alpha: float | None = None
 
 
 async def search(table: ChunkTable, embedder: Embedder, request: QueryRequest, visible: Visible) -> list[Hit]:
@@ -101,16 +112,17 @@ async def retrieve(
     With `diversity` hits come in the order in which they were chosen, each with its own score. Raises as `search`.
     """
     where = _where(request)
-    request = replace(request, alpha=alpha_for(request.query, embedder) if request.alpha is None else request.alpha)
     if not request.query.strip():
         return nothing(request)
     vector = asyncio.create_task(_embedded(embedder, request))
     try:
         for _ in range(_MOST_MOVES):
             try:
-                found = await _search(table, vector, request, where, visible, _wanted(request, reranking))
+                found, alpha = await _search(
+                    table, embedder, vector, request, where, visible, _wanted(request, reranking)
+                )
                 read = await _reranked(found, request, reranking)
-                return replace(read, hits=await _chosen(table, found, read.hits, request))
+                return replace(read, hits=await _chosen(table, found, read.hits, request), alpha=alpha)
             except Moved:  # the table was compacted between finding and reading
                 continue
     finally:
@@ -146,42 +158,63 @@ def _wanted(request: QueryRequest, reranking: Reranking | None) -> int:
 
 async def _search(
     table: ChunkTable,
+    embedder: Embedder,
     vector: asyncio.Task[Vectors | None],
     request: QueryRequest,
     where: Predicate | None,
     visible: Visible,
     wanted: int,
-) -> list[_Found]:
+) -> tuple[list[_Found], float | None]:
     depth = max(_DEPTH, wanted)
     while True:
-        ranked = await _ranked(table, vector, request, where, depth)
+        ranked, alpha = await _ranked(table, embedder, vector, request, where, depth)
         found = await _visible(table, ranked, wanted, Allowance(request.max_per_document), visible)
         # What may not be shown took places from what may: look deeper, unless that was all there is.
         if len(found) == wanted or len(ranked) < depth or depth >= _DEEPEST:
-            return found
+            return found, alpha
         depth *= 4
 
 
 async def _ranked(
     table: ChunkTable,
+    embedder: Embedder,
     vector: asyncio.Task[Vectors | None],
     request: QueryRequest,
     where: Predicate | None,
     depth: int,
-) -> list[Ranked]:
+) -> _Ranking:
     async def by_vector() -> list[Candidate]:
         asked = await vector
         return [] if asked is None else vector_candidates(await table.search_vector(asked, depth, where))
 
+    async def by_text() -> tuple[pa.Table, float]:
+        matching = await table.search_text(request.query, depth, where)
+        return matching, await _alpha(table, embedder, request, matching)
+
     if request.mode is SearchMode.VECTOR:
-        return by_similarity(await by_vector())
+        return _Ranking(by_similarity(await by_vector()))
     if request.mode is SearchMode.KEYWORD:
-        return by_words(keyword_candidates(await table.search_text(request.query, depth, where), None))
-    near, matching = await asyncio.gather(by_vector(), table.search_text(request.query, depth, where))
+        return _Ranking(by_words(keyword_candidates(await table.search_text(request.query, depth, where), None)))
+    near, (matching, alpha) = await asyncio.gather(by_vector(), by_text())
     candidates = union(near, keyword_candidates(matching, await vector))
     if request.fusion is Fusion.RECIPROCAL_RANK:
-        return by_reciprocal_rank(candidates)
-    return by_convex_combination(candidates, ALPHA if request.alpha is None else request.alpha)
+        return _Ranking(by_reciprocal_rank(candidates))
+    if alpha == 0.0 and request.alpha is None:
+        return _Ranking(by_words_first(candidates), alpha)
+    return _Ranking(by_convex_combination(candidates, alpha), alpha)
+
+
+async def _alpha(table: ChunkTable, embedder: Embedder, request: QueryRequest, matching: pa.Table) -> float:
+    """Return the vector's share. The texts that it takes to tell are read while the question is being embedded."""
+    if request.alpha is not None:
+        return request.alpha
+    if request.fusion is not Fusion.CONVEX or embedder.languages is None:
+        return ALPHA
+    best = np.argsort(-matching["bm25"].to_numpy(), kind="stable")[:EVIDENCE]
+    if not len(best) or not alpha_for(request.query, embedder):
+        return alpha_for(request.query, embedder)
+    rows = await table.read(matching["row_id"].to_numpy()[best].tolist())
+    return alpha_for(request.query, embedder, rows["text"].to_pylist())
 
 
 async def _visible(

@@ -10,7 +10,6 @@ from pipelines.document import Hit
 from pipelines.embedding.base import Embedder
 from pipelines.retrieval.filters import compile_filters
 from pipelines.retrieval.fuse import Fusion
-from pipelines.retrieval.languages import alpha_for
 from pipelines.retrieval.query import QueryRequest as Question
 from pipelines.retrieval.query import Retrieved, SearchMode, nothing, retrieve
 from pipelines.retrieval.rerank import Rerankings
@@ -110,14 +109,10 @@ class Answering:
         return Explanation(
             mode=request.mode,
             fusion=fusion,
-            alpha=_alpha(request, found.embedder) if fusion == "convex" else None,
+            alpha=found.retrieved.alpha,
             embedder=found.embedder.space,
             reranker=None if reranking is None else reranking.reranker.name,
         )
-
-
-def _alpha(request: QueryRequest, embedder: Embedder) -> float:
-    return alpha_for(request.query, embedder) if request.alpha is None else request.alpha
 
 
 def _question(request: QueryRequest) -> Question:
