@@ -8,7 +8,8 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _NAMES = (
-    r"(?:pass(?:word|wd|phrase)|secret|token|authorization|api[_-]?key|credential|cookie|private[_-]?key|recovery[_-]?code"
+    r"(?:pass(?:word|wd|phrase)|secret|token|authorization|api[_-]?key|credential|cookie|private[_-]?key"
+    r"|(?:recovery|mfa)[_-]?code"
     r"|idempotency[_-]?key)s?"
 )
 # The name's end counts: `refresh_token` and `newPassword` hold secrets, `token_id` and `password_changed` do not.
@@ -34,7 +35,7 @@ _AT_SIGHT = [
 
 # Every pattern above needs one of these, in whatever case; most lines of a log have none.
 _SIGNS = (
-    *("pass", "secret", "token", "authorization", "key", "credential", "cookie", "recovery"),
+    *("pass", "secret", "token", "authorization", "key", "credential", "cookie", "recovery", "mfa"),
     *("cxk_", "cxr_", "eyj", "bearer", "basic", "://"),
 )
 

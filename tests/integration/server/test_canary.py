@@ -22,6 +22,7 @@ from server.auth.principal import Scope
 from stores import embedded_redis
 from stores.sql.engine import Database
 from stores.sql.models import TotpDeviceRow
+from tests.acceptance.system import free_ports
 from tests.integration.server.served import ServedApi, served
 from vault import totp
 
@@ -212,3 +213,32 @@ async def test_no_credential_stays_in_the_open(
     searched |= {"metrics": numbers, "refusals": b"\n".join(canaries.refusals)}
     searched |= {"database": await stored(database), "redis": await counted(redis_url)}
     assert {place: found for place, content in searched.items() if (found := canaries.found_in(content))} == {}
+
+
+@pytest.mark.parametrize("name", encodings("x"))
+def test_the_search_finds_what_is_there(name: str) -> None:
+    """A control: planted among other bytes, in each encoding, a credential is found."""
+    canaries = Canaries(secrets={"password": f'canary "{new_id()}" ü'})
+    leak = encodings(canaries.secrets["password"])[name]
+    assert f"password, {name}" in canaries.found_in(b"\0 before " + leak + b" after \xff")
+    assert canaries.found_in(leak[:-1]) == []
+
+
+async def test_an_error_that_repeats_its_credentials_leaves_none_in_its_trace(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Exceptions are logged with all they say, and that without credentials. The control leaves them in: found."""
+    canaries = Canaries(secrets={"password": f'canary "{new_id()}" ü', "recovery code": "ABCDE-FGHIJ"})
+    account = {"email": "canary@example.com", "password": canaries.secrets["password"]}
+    careful, careless = [
+        ServedApi(tmp_path, port, database_url, redis_url, ("tests.fakes.careless_api", *more))
+        for port, more in zip(free_ports(2), ((), ("unredacted",)), strict=True)
+    ]
+    async with served(careful, careless):
+        for api in (careful, careless):
+            code = {"mfa_code": canaries.secrets["recovery code"]}
+            await Visitor(api, canaries)(500, "POST", "/api/v1/auth/token", json=account | code)
+    assert "could not carry out" in careful.log.read_text("utf-8")
+    assert canaries.found_in(careful.log.read_bytes() + b"\n".join(canaries.refusals)) == []
+    found = {each.partition(",")[0] for each in canaries.found_in(careless.log.read_bytes())}
+    assert found == set(canaries.secrets)

@@ -33,6 +33,7 @@ PASSWORD = "correct horse"
         ("postgresql://ada:correct@db/x", f"postgresql://{REDACTED}@db/x"),
         (f"api_key: {KEY}", f"api_key: {REDACTED}"),
         (f"the password: {PASSWORD} battery\nnext line", f"the password: {REDACTED}\nnext line"),
+        (f"LogIn(mfa_code='{PASSWORD}', a=1)", f"LogIn(mfa_code={REDACTED}, a=1)"),
         (f'{{"recovery_codes": ["{PASSWORD}", "{PASSWORD}"], "a": 1}}', f'{{"recovery_codes": {REDACTED}, "a": 1}}'),
         (f"{{'tokens': ('{KEY}', '{PASSWORD}')}}", f"{{'tokens': {REDACTED}}}"),
     ],
