@@ -74,9 +74,7 @@ def finished(elements: Iterable[Element]) -> tuple[Element, ...]:
             titles = [*(above for above in titles if above[0] < level), (level, text)]
         kept.append(replace(element, text=text, section=element.section or _path(titles), level=None))
     if not kept:
-        raise EmptyDocument(
-            "No text was found in the file. If it is a scan, recognise its text first and post the result."
-        )
+        raise EmptyDocument("No text was found in the file. Post a file that has text in it.")
     return tuple(kept)
 
 

@@ -37,10 +37,16 @@ def archive_members(content: bytes) -> list[str]:
     if any(member.flag_bits & _ENCRYPTED_FLAG for member in members):
         raise DocumentEncrypted("The file is protected by a password. Remove the protection and post it again.")
     unpacked = sum(member.file_size for member in members)
-    too_dense = unpacked > _RATIO_MATTERS_FROM and unpacked > MAX_RATIO * max(len(content), 1)
-    if len(members) > MAX_ARCHIVE_MEMBERS or unpacked > MAX_UNPACKED_BYTES or too_dense:
+    if len(members) > MAX_ARCHIVE_MEMBERS:
         raise DocumentTooLarge(
-            f"Unpacked, the file would take {unpacked // _MEBIBYTE} MiB in {len(members)} parts, "
-            "more than is accepted. Split it and post the parts."
+            f"The file is an archive of {len(members)} parts; {MAX_ARCHIVE_MEMBERS} are accepted. "
+            "Split it and post the pieces."
+        )
+    too_dense = unpacked > _RATIO_MATTERS_FROM and unpacked > MAX_RATIO * max(len(content), 1)
+    if unpacked > MAX_UNPACKED_BYTES or too_dense:
+        most = min(MAX_UNPACKED_BYTES, max(_RATIO_MATTERS_FROM, MAX_RATIO * len(content)))
+        raise DocumentTooLarge(
+            f"Unpacked, the file would take {unpacked // _MEBIBYTE} MiB; of a file of its size "
+            f"{most // _MEBIBYTE} MiB are accepted. Split it and post the parts."
         )
     return [member.filename for member in members]

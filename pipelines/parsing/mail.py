@@ -1,10 +1,11 @@
 """Mail: the subject and who wrote to whom, then the body. Attachments are documents of their own and are not opened."""
 
 import email
-import email.policy
 import io
 from collections.abc import Iterator, Sequence
+from email.errors import HeaderParseError
 from email.message import EmailMessage, MIMEPart
+from email.policy import EmailPolicy
 
 from core.errors import DocumentEncrypted
 from pipelines.document import Element, ElementKind, SourceFile
@@ -15,9 +16,23 @@ _SHOWN_HEADERS = ("From", "To", "Cc", "Date")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 
 
+# What the standard library raises over headers, some of them real ones.
+_STUMBLES = (ValueError, AttributeError, IndexError, TypeError, HeaderParseError, RecursionError)
+# A list of ten thousand recipients is no use to a reader, and the standard library takes minutes over it.
+_HEADER_CHARACTERS = 10_000
+
+
+class _ShortHeaders(EmailPolicy):
+    """The standard library's policy, for headers no longer than anybody writes."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_HEADER_CHARACTERS]
+
+
 def read_mail(file: SourceFile) -> Iterator[Element]:
     """Yield one message. Raises DocumentEncrypted."""
-    message = email.message_from_bytes(file.content, policy=email.policy.default)
+    message = email.message_from_bytes(file.content, policy=_ShortHeaders())
     assert isinstance(message, EmailMessage)
     if message.get_content_type() in _ENCRYPTED:
         raise DocumentEncrypted("The mail is encrypted. Decrypt it and post it again.")
@@ -61,7 +76,7 @@ def _head(subject: str, headers: Sequence[tuple[str, str]]) -> Iterator[Element]
 def _header(message: EmailMessage, name: str) -> str:
     try:
         return str(message[name] or "")
-    except (ValueError, AttributeError, IndexError, TypeError):  # the standard library stumbles over some real ones
+    except _STUMBLES:
         return ""
 
 
@@ -71,7 +86,7 @@ def _body(part: MIMEPart) -> Iterator[Element]:
         return
     try:
         text = content.decode(part.get_content_charset("utf-8"))
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, UnicodeError):
         text = decode(content)
     text = text.replace("\r\n", "\n")
     yield from html_elements(text) if part.get_content_subtype() == "html" else prose(text)

@@ -9,7 +9,8 @@ from lxml import etree, html
 from pipelines.document import Element, ElementKind, SourceFile
 from pipelines.parsing.elements import from_unstructured
 from pipelines.parsing.language import LANGUAGES
-from pipelines.parsing.plain import decode
+from pipelines.parsing.markdown_pieces import pieces
+from pipelines.parsing.plain import decode, prose
 
 # A table that holds these arranges a page; it does not tabulate anything.
 _NOT_IN_TABLES = "table", "h1", "h2", "h3", "h4", "h5", "h6"
@@ -24,7 +25,11 @@ def read_html(file: SourceFile) -> Iterator[Element]:
 def read_markdown(file: SourceFile) -> Iterator[Element]:
     from unstructured.partition.md import partition_md
 
-    yield from from_unstructured(partition_md(text=decode(file.content), languages=LANGUAGES))
+    for is_markdown, piece in pieces(decode(file.content)):
+        if is_markdown:
+            yield from from_unstructured(partition_md(text=piece, languages=LANGUAGES))
+        else:
+            yield from prose(piece)
 
 
 def html_elements(text: str) -> Iterator[Element]:

@@ -74,7 +74,8 @@ def without_running_lines(pages: Sequence[Sequence[str]]) -> list[list[str]]:
     running = {key for key, times in seen.items() if times >= often}
     if not running:
         return [list(page) for page in pages]
-    return [_trimmed(page, own, running) for page, own in zip(stripped, keys, strict=True)]
+    trimmed = [_trimmed(page, own, running) for page, own in zip(stripped, keys, strict=True)]
+    return trimmed if any(trimmed) else stripped  # pages that say nothing else say that
 
 
 def _key(line: str, page: int) -> str:

@@ -1,6 +1,7 @@
 """Text in its own right: prose, code, and anything else that can be read as text."""
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 
@@ -22,6 +23,9 @@ _DECLARED = re.compile(
 _DECLARED_WITHIN = 2048
 # A paragraph this long is a paragraph: asking unstructured what it is would only take long.
 _PROSE_CHARACTERS = 10_000
+# Nor is it asked beyond so much of one text: no book is as long, and the rest is text whatever else it is.
+_ASKED_CHARACTERS = 2_000_000
+_ASKED_LINES = 20_000
 _CODE_CHARACTERS = 1_000
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 
@@ -34,7 +38,11 @@ def decode(content: bytes) -> str:
     try:
         return _normal(content.decode("utf-8"))
     except UnicodeDecodeError:
+        pass
+    try:
         return _normal(content.decode(_declared(content) or _guessed(content), "replace"))
+    except UnicodeError:  # some that can be declared, such as idna, replace nothing
+        return _normal(content.decode("utf-8", "replace"))
 
 
 def _normal(text: str) -> str:
@@ -72,11 +80,38 @@ def prose(text: str, *, page: int | None = None) -> Iterator[Element]:
 
     if is_hard_wrapped(text):
         text = join_lines(text)
-    for long, part in _by_length(text):
+    asked, rest = _asked(text)
+    for long, part in _by_length(asked):
         if long:
             yield Element(kind=ElementKind.TEXT, text=part, page=page)
         elif part.strip():
             yield from from_unstructured(partition_text(text=part, languages=LANGUAGES), page=page)
+
+    for part in _parts(rest):
+        yield Element(kind=ElementKind.TEXT, text=part, page=page)
+
+
+def _asked(text: str) -> tuple[str, str]:
+    """Return the lines of which unstructured is asked what they are, and the others."""
+    end = text.find("\n", _ASKED_CHARACTERS) if len(text) > _ASKED_CHARACTERS else -1
+    head = text if end < 0 else text[:end]
+    if head.count("\n") > _ASKED_LINES:
+        head = "\n".join(head.split("\n", _ASKED_LINES)[:_ASKED_LINES])
+    return head, text[len(head) :]
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield runs of lines as long as those of code."""
+    part: list[str] = []
+    length = 0
+    for line in io.StringIO(text):
+        if part and length + len(line) > _CODE_CHARACTERS:
+            yield "".join(part)
+            part, length = [], 0
+        part.append(line)
+        length += len(line)
+    if part:
+        yield "".join(part)
 
 
 def _by_length(text: str) -> Iterator[tuple[bool, str]]:

@@ -7,7 +7,7 @@ os.environ.setdefault("UNSTRUCTURED_DISABLE_NOTICE", "1")
 
 from collections.abc import Callable, Iterator
 
-from core.errors import DocumentUnreadable, IngestFailed
+from core.errors import DocumentUnreadable, EmptyDocument, IngestFailed
 from pipelines.document import Element, SourceFile
 from pipelines.parsing import language_model, samples
 from pipelines.parsing.confinement import Confined
@@ -36,6 +36,14 @@ PARSERS: dict[FileFormat, Callable[[SourceFile], Iterator[Element]]] = {
     FileFormat.MSG: read_msg,
 }
 
+_OF_PICTURES = "If its pages are pictures, recognise their text first and post the result."
+_OF_FORMULAS = "Formulas count by their results: save the workbook in its program and post it again."
+_FILL_IN = "Post a file that has text in it."
+_WHY_NOTHING = {
+    **dict.fromkeys((FileFormat.PDF, FileFormat.DOCX, FileFormat.PPTX), _OF_PICTURES),
+    **dict.fromkeys((FileFormat.XLSX, FileFormat.XLS), _OF_FORMULAS),
+}
+
 language_model.install()
 
 
@@ -44,8 +52,15 @@ def read(file: SourceFile) -> tuple[Element, ...]:
     found = detect(file)
     try:
         return finished(_parser(file, found)(file))
+    except EmptyDocument as failure:
+        advice = _WHY_NOTHING.get(found, _FILL_IN)
+        raise EmptyDocument(f"No text was found in the file, which was read as {found.value}. {advice}") from failure
     except (IngestFailed, MemoryError, Confined):
         raise
+    except RecursionError as error:
+        raise DocumentUnreadable(
+            f"The file, read as {found.value}, is nested more deeply than is read here. Simplify it and post it again."
+        ) from error
     except Exception as error:  # parsers raise anything at all on damaged input
         if _is_for_want_of_memory(error):
             raise MemoryError from error

@@ -13,12 +13,14 @@ from pipelines.parsing.plain import decode
 _LEAST_BYTES = 200
 # An extractor that walks trees takes long for a page of megabytes, which was written by a machine anyway.
 _LONGEST_CHARACTERS = 5_000_000
+_MOST_TAGS = 30_000
 
 
 def read_web_page(file: SourceFile) -> Iterator[Element]:
     """Yield the main content's elements, or the whole page's where no main content stands out."""
     text = decode(file.content)
-    main = _main_content(text) if len(text) <= _LONGEST_CHARACTERS else None
+    long = len(text) > _LONGEST_CHARACTERS or text.count("<") > _MOST_TAGS
+    main = None if long else _main_content(text)
     found = list(html_elements(main)) if main else []
     if sum(len(element.text.encode("utf-8", "replace")) for element in found) >= _LEAST_BYTES:
         yield from found

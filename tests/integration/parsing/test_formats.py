@@ -30,7 +30,7 @@ KNOWN: dict[str, tuple[str, int | None]] = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def documents() -> AsyncIterator[dict[str, tuple[Element, ...]]]:
     """Yield the elements of every document, parsed as one batch."""
-    parser = JailedParser(timeout_seconds=60, memory_bytes=1024 * 1024 * 1024)
+    parser = JailedParser(timeout_seconds=20, memory_bytes=600_000_000)
     files = [SourceFile(name=name, content=(DEMO / name).read_bytes()) for name in KNOWN]
     outcomes = await parser.parse(files)
     await parser.close()

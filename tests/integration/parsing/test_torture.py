@@ -30,7 +30,7 @@ MEBIBYTE = 1024 * 1024
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def jail() -> AsyncIterator[JailedParser]:
-    parser = JailedParser(timeout_seconds=30, memory_bytes=1024 * MEBIBYTE)
+    parser = JailedParser(timeout_seconds=20, memory_bytes=600_000_000)
     await parser.warm()
     yield parser
     await parser.close()

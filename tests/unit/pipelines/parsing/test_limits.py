@@ -57,3 +57,11 @@ def test_damaged_archive(content: bytes) -> None:
     """Rubbish is unreadable, not a crash."""
     with pytest.raises(DocumentUnreadable):
         archive_members(content)
+
+
+def test_sentence_names_the_limit_that_was_met() -> None:
+    """Too many parts are told from too much in them."""
+    with pytest.raises(DocumentTooLarge, match="archive of 10001 parts; 10000 are accepted"):
+        archive_members(archive({f"a{number}": b"" for number in range(10_001)}))
+    with pytest.raises(DocumentTooLarge, match="11 MiB; of a file of its size 10 MiB are accepted"):
+        archive_members(archive({"word/document.xml": b" " * (11 * MEBIBYTE)}))

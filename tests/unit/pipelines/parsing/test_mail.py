@@ -72,3 +72,19 @@ def test_encrypted_mail_is_said_to_be(kind: str) -> None:
     """There is no text without the key."""
     with pytest.raises(DocumentEncrypted):
         read(f"From: a@b.c\nSubject: x\nMIME-Version: 1.0\nContent-Type: {kind}\n\nabc\n".encode())
+
+
+def test_header_that_is_hostile_costs_only_itself() -> None:
+    """What the standard library stumbles over is left out, what is endless is cut; the body is read."""
+    texts = [element.text for element in read(b"Subject: Pump\nTo: " + b"(" * 50_000 + b"\n\nThe pump is wet.\n")]
+    assert texts == ["Pump", "The pump is wet."]
+    [_, people, body] = read(b"Subject: Pump\nTo: " + b"a@b.example, " * 5_000 + b"\n\nThe pump is wet.\n")
+    assert len(people.text) < 12_000
+    assert body.text == "The pump is wet."
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "no-such"])
+def test_charset_that_cannot_be_decoded_is_guessed(charset: str) -> None:
+    """A body in plain letters is read, whatever its head says of them."""
+    content = f"Subject: Pump\nContent-Type: text/plain; charset={charset}\n\nThe pump is wet-99999999999.\n"
+    assert read(content.encode())[-1].text == "The pump is wet-99999999999."

@@ -55,3 +55,12 @@ def test_gerund_begins_a_heading() -> None:
     language_model.install()
     heading, sentence = prose("Opening the dome\n\nOpening the dome is forbidden at noon.")
     assert (heading.kind, sentence.kind) == (ElementKind.TITLE, ElementKind.TEXT)
+
+
+def test_text_longer_than_any_book_is_text_all_the_way() -> None:
+    """Beyond what unstructured is asked about nothing is lost, and a part is as long as a passage."""
+    lines = [f"{number} bells were heard" for number in range(25_000)]
+    found = list(prose("\n".join(lines)))
+    assert "\n".join(element.text.strip("\n") for element in found) == "\n".join(lines)
+    assert len(found) < 20_500
+    assert max(len(element.text) for element in found) <= 1_000

@@ -32,3 +32,9 @@ def test_page_of_nothing_else_is_empty() -> None:
     """A page may hold its number alone."""
     pages = [["Larkspur", "It is shut."], ["Larkspur"], ["Larkspur", "It is open."], []]
     assert without_running_lines(pages) == [["It is shut."], [], ["It is open."], []]
+
+
+def test_pages_that_say_the_same_keep_it() -> None:
+    """A document of nothing but running lines has a text all the same."""
+    pages = [["Larkspur manual", "Draft"]] * 4
+    assert without_running_lines(pages) == pages
