@@ -5,11 +5,16 @@ import os
 from pathlib import Path
 
 from core.clock import SystemClock
-from core.settings import Settings
+from core.settings import Environment, Settings
 
 
-async def ensure(settings: Settings) -> str:
-    """Make the development tenant and its key unless the file holds one that works; return the key."""
+async def ensure(settings: Settings) -> str | None:
+    """Make the development tenant and its key unless the file holds one that works; return the key.
+
+    None in production: nobody has a credential there that an operator or a person did not make.
+    """
+    if settings.environment is not Environment.DEVELOPMENT:
+        return None
     from server.auth.api_keys.service import ensure_development_key
     from stores.sql.engine import Database
 

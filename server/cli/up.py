@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from core.settings import Environment, Settings
+from core.settings import Settings
 from server.cli import demo, dev_key, home, parts, ports, root_key
 from server.cli.migrate import migrate
 from server.cli.readiness import wait_until_ready
@@ -83,7 +83,7 @@ class _Up:
     async def _prepare_data(self) -> str | None:
         root_key.check(self.settings)
         await migrate(self.settings)
-        return await dev_key.ensure(self.settings) if self.settings.environment is Environment.DEVELOPMENT else None
+        return await dev_key.ensure(self.settings)
 
     async def _start_dagster(self) -> None:
         processes = parts.dagster(self.settings, _ROOT)
