@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from itertools import count
 from unittest.mock import patch
 
 import pytest
@@ -37,6 +38,7 @@ PASSWORD = "correct horse"
         (f'{{"recovery_codes": ["{PASSWORD}", "{PASSWORD}"], "a": 1}}', f'{{"recovery_codes": {REDACTED}, "a": 1}}'),
         (f"{{'tokens': ('{KEY}', '{PASSWORD}')}}", f"{{'tokens': {REDACTED}}}"),
     ],
+    ids=count(),  # the key is another in each process, and the names of tests must not be
 )
 def test_credentials_in_text_are_found_at_sight(text: str, left: str) -> None:
     """In headers, URLs, bodies and reprs; what stands around them stays."""
