@@ -105,7 +105,8 @@ async def test_contained(jail: JailedParser, place: Place, monkeypatch: pytest.M
     peak = max(ending.peak_kib * 1024 for ending in await endings())
 
     code, text = (outcome.failure.code if outcome.failure else READ), said(outcome)
-    assert code in case.ends, text[:500]
+    # On a busy machine, what takes seconds anywhere may take too long: that is contained as well.
+    assert code in case.ends or (case.takes_seconds and code == LATE), text[:500]
     assert seconds <= MOST_SECONDS
     assert peak <= MOST_CHILD_BYTES
     assert growth <= MOST_GROWTH_BYTES
