@@ -14,11 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from redis import Redis
+from redis.connection import parse_url
 from redis.exceptions import RedisError
+
+from tests.acceptance.system import free_ports
 
 _START_SECONDS = 20.0
 _NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -26,12 +30,22 @@ _NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 @contextlib.contextmanager
 def redis() -> Iterator[str]:
-    """Yield the URL of a real Redis."""
+    """Yield the URL of a real Redis: of one given, a database for each process that runs tests."""
     if given := os.environ.get("CODEXOS_TEST_REDIS_URL"):
-        yield given
+        yield _database_of_this_process(given)
         return
     with redis_process() as (url, _):
         yield url
+
+
+def _database_of_this_process(given: str) -> str:
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    options = parse_url(given)
+    number = int(options.get("db", 0)) + process
+    url = urlsplit(given)
+    if url.scheme == "unix":
+        return f"unix://{url.netloc}{url.path}?{urlencode({**dict(parse_qsl(url.query)), 'db': number})}"
+    return urlunsplit(url._replace(path=f"/{number}"))
 
 
 @contextlib.contextmanager
@@ -74,8 +88,7 @@ def postgresql() -> Iterator[str]:
 def nginx(*, upstream_port: int) -> Iterator[str]:
     """Yield the URL of an nginx with the shipped configuration, in front of an API on `upstream_port`."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or _miss("no nginx is installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="codexos-nginx-") as folder:
         shipped = (Path(__file__).parents[1] / "deploy" / "nginx" / "codexos.conf").read_text("utf-8")
         placed = shipped.replace("127.0.0.1:8000", f"127.0.0.1:{upstream_port}").replace(":8080", f":{port}")

@@ -1,7 +1,9 @@
 """The whole system as a person starts it: `python -m server up`, its terminal and its processes."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,12 +24,18 @@ STOP_SECONDS = 10.0
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on just now."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Return ports nobody listens on just now: none that another process of tests may choose before they are taken,
+    nor one that the kernel may lend to a connection (those begin at 32768)."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 12_000 + process % 10 * 2_000
+    ports: list[int] = []
+    for port in random.sample(range(first, first + 2_000), 2_000):
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise RuntimeError(f"Nobody else should hold all ports from {first} to {first + 1_999}.")
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
