@@ -4,7 +4,8 @@ PY := .venv/bin/python
 BENCHES := quality throughput latency freshness chunking hall documents answers languages
 # Files of tests go to as many processes as this says, in the order of their folders: whole systems first, units last.
 TEST_PROCESSES ?= 2
-PYTEST := $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 5
+PYTEST := $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
+    --durations 20 --durations-min 5
 UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q
 
 # Where the machine forbids bytecode every process would compile the code anew: seconds at each start.
