@@ -131,7 +131,25 @@ class Settings(BaseSettings):
     )
     egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Inner addresses that may be fetched from all the same, e.g. 127.0.0.1:8080,10.1.0.0/16.",
+        description="Inner addresses that may be fetched from, and told of events, all the same; also by plain http. "
+        "E.g. 127.0.0.1:8080,10.1.0.0/16.",
+    )
+    operator_tenant: str | None = Field(
+        None,
+        description="The tenant, by its id, whose webhooks are told how Dagster's runs end. In development it is the "
+        "tenant that `make up` makes.",
+    )
+    webhook_timeout_seconds: float = Field(
+        15.0, gt=0, le=60, description="An endpoint that has not answered by then is tried again later."
+    )
+    webhook_lease_seconds: float = Field(
+        45.0, gt=0, description="When a dispatcher is killed, what it was sending is sent again after this long."
+    )
+    webhooks_in_flight: int = Field(
+        32,
+        ge=1,
+        le=1000,
+        description="Deliveries one dispatcher sends at once; a killed one repeats no more than these.",
     )
     source_folders: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

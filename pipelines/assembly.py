@@ -32,6 +32,7 @@ from stores.leases import Leases
 from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
+from stores.redis import Bell
 from stores.sql.engine import Database
 from stores.sql.models import Lane
 
@@ -70,11 +71,16 @@ def catalogue_of(settings: "Settings") -> EmbedderCatalogue:
 
 @asynccontextmanager
 async def open_ingestion(
-    settings: "Settings", lane: Lane, clock: Clock, embedders: EmbedderCatalogue | None = None
+    settings: "Settings",
+    lane: Lane,
+    clock: Clock,
+    embedders: EmbedderCatalogue | None = None,
+    *,
+    event_bell: Bell | None = None,
 ) -> AsyncIterator[Ingestion]:
     """Open the stores and the model, start no work, and close everything at the end of the block.
 
-    `embedders` are those that the caller has loaded already.
+    `embedders` are those that the caller has loaded already; `event_bell` wakes whoever tells of events.
     """
     job_lease = timedelta(seconds=settings.job_lease_seconds)
     embedders = embedders or catalogue_of(settings)
@@ -84,6 +90,7 @@ async def open_ingestion(
     documents = Documents(database, clock)
     indexes = Indexes(generations=Generations(database, clock), embedders=embedders)
     blobs = BlobStore(settings.blob_path.as_uri())
+    outbox = Outbox(clock, event_bell)
     lance = LanceStore(settings.lance_path)
     leases = Leases(database, clock, job_lease)
     egress = Egress(allow=Allowance.of(settings.egress_allow))
@@ -98,7 +105,7 @@ async def open_ingestion(
         expansion=Expansion(
             github=GitHub(egress=egress, base_url=settings.github_url, max_file_bytes=settings.max_upload_bytes),
             blobs=blobs,
-            members=Members(database=database, letterbox=letterbox, outbox=Outbox(clock), clock=clock, new_id=new_id),
+            members=Members(database=database, letterbox=letterbox, outbox=outbox, clock=clock, new_id=new_id),
         ),
         parser=parser,
         indexes=indexes,
@@ -109,7 +116,7 @@ async def open_ingestion(
         database=database,
         letterbox=letterbox,
         documents=documents,
-        outbox=Outbox(clock),
+        outbox=outbox,
         leases=leases,
         lance=lance,
         indexes=indexes,

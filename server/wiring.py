@@ -56,8 +56,13 @@ from server.ratelimit.limiter import RateLimiter, customer_of
 from server.ratelimit.throttle import Throttle
 from server.telemetry.embedder import TimedEmbedder
 from server.telemetry.service import Telemetry
+from server.webhooks.deliveries.service import DeliveryService
+from server.webhooks.endpoints.service import EndpointService
+from server.webhooks.events.service import EventService
+from server.webhooks.sealing import Sealing
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
+from stores.egress import Admission, Allowance
 from stores.gcra import Gcra, Limit, LocalGcra, SoftCounter, microseconds
 from stores.generation_work import GenerationWork
 from stores.generations import Generations
@@ -69,7 +74,7 @@ from stores.leases import Leases
 from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
-from stores.redis import HEARTBEAT_KEY, Bell, connect, connect_impatiently
+from stores.redis import EVENTS, HEARTBEAT_KEY, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
 from vault.open import open_envelope
@@ -115,6 +120,9 @@ class Parts:
     golden_sets: GoldenSetService
     sources: SourceService
     index_tags: TagService
+    webhook_endpoints: EndpointService
+    webhook_deliveries: DeliveryService
+    events: EventService
     health: HealthService
     telemetry: Telemetry
 
@@ -147,11 +155,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     envelope = open_envelope(settings)
     cursors = Cursors(partial(envelope.mac, purpose="cursor"))
     audit = AuditLog(clock)
+    events_bell = Bell(redis, "api", wakes=EVENTS)
+    outbox = Outbox(clock, events_bell)
     documents = DocumentService(
         database=database,
         blobs=BlobStore(settings.blob_path.as_uri()),
         letterbox=_letterbox(settings, database, clock),
-        outbox=Outbox(clock),
+        outbox=outbox,
         audit=audit,
         bell=Bell(redis, "api"),
         clock=clock,
@@ -163,7 +173,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         database=database,
         blobs=documents.blobs,
         letterbox=documents.letterbox,
-        outbox=documents.outbox,
+        outbox=outbox,
         audit=audit,
         bell=documents.bell,
         clock=clock,
@@ -171,7 +181,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     )
     jobs = JobService(
         database=database,
-        outbox=Outbox(clock),
+        outbox=outbox,
         audit=audit,
         clock=clock,
         cursors=cursors,
@@ -240,7 +250,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     embedders=embedders,
                     lance=lance,
                     leases=Leases(database, clock, timedelta(seconds=settings.job_lease_seconds)),
-                    outbox=Outbox(clock),
+                    outbox=outbox,
                     audit=audit,
                     clock=clock,
                     new_id=new_id,
@@ -251,7 +261,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     members=Members(
                         database=database,
                         letterbox=documents.letterbox,
-                        outbox=Outbox(clock),
+                        outbox=outbox,
                         clock=clock,
                         new_id=new_id,
                     ),
@@ -260,6 +270,21 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     new_id=new_id,
                     folders=settings.source_folders,
                 ),
+                webhook_endpoints=EndpointService(
+                    database=database,
+                    admission=Admission(allow=Allowance.of(settings.egress_allow)),
+                    sealing=Sealing(envelope=envelope),
+                    outbox=outbox,
+                    bell=events_bell,
+                    audit=audit,
+                    clock=clock,
+                    new_id=new_id,
+                    cursors=cursors,
+                ),
+                webhook_deliveries=DeliveryService(
+                    database=database, bell=events_bell, audit=audit, clock=clock, new_id=new_id, cursors=cursors
+                ),
+                events=EventService(database=database),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
                 telemetry=Telemetry(database),

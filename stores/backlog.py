@@ -27,7 +27,5 @@ async def backlog(database: Database) -> Backlog:
             .where(JobRow.status.in_(_SHOWN))
             .group_by(JobRow.kind, JobRow.status)
         )
-        outbox = await session.scalar(
-            select(func.count()).select_from(OutboxRow).where(OutboxRow.dispatched_at.is_(None))
-        )
+        outbox = await session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.number.is_(None)))
         return Backlog(jobs={(kind, str(status)): count for kind, status, count in jobs}, outbox=outbox or 0)

@@ -12,7 +12,8 @@ from core.log import get_logger, may_fail
 
 log = get_logger()
 
-_STREAM = "codexos:wake:ingest"
+INGEST = "ingest"
+EVENTS = "events"
 _GROUP = "workers"
 _STREAM_LENGTH = 1_000  # rings older than this are of no use to anybody
 HEARTBEAT_KEY = "codexos:worker:heartbeat"
@@ -38,14 +39,16 @@ def connect_impatiently(url: str, *, timeout_seconds: float) -> Redis:
 class Bell:
     """A Redis stream read by a consumer group, so each ring wakes one worker rather than all."""
 
-    def __init__(self, redis: Redis, consumer: str) -> None:
+    def __init__(self, redis: Redis, consumer: str, *, wakes: str = INGEST) -> None:
         self._redis = redis
         self._consumer = consumer
+        self._wakes = wakes
+        self._stream = f"codexos:wake:{wakes}"
 
     async def ring(self) -> None:
         """Wake a worker, best effort: without it the work is found at the next poll."""
-        with may_fail("ringing for the ingest workers"):
-            await self._redis.xadd(_STREAM, {"wake": "1"}, maxlen=_STREAM_LENGTH, approximate=True)
+        with may_fail(f"ringing for {self._wakes}"):
+            await self._redis.xadd(self._stream, {"wake": "1"}, maxlen=_STREAM_LENGTH, approximate=True)
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until somebody rings or `seconds` have passed; whether it rang. Never raises for Redis' sake."""
@@ -66,7 +69,7 @@ class Bell:
         rings = await self._redis.xreadgroup(
             _GROUP,
             self._consumer,
-            {_STREAM: ">"},
+            {self._stream: ">"},
             count=100,
             block=milliseconds,
             noack=True,
@@ -75,7 +78,7 @@ class Bell:
 
     async def _make_group(self) -> None:
         with contextlib.suppress(RedisError, OSError):  # made by another worker, or gone again: the next wait tells
-            await self._redis.xgroup_create(_STREAM, _GROUP, id="$", mkstream=True)
+            await self._redis.xgroup_create(self._stream, _GROUP, id="$", mkstream=True)
 
 
 async def beat_forever(redis: Redis) -> None:

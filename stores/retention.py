@@ -3,14 +3,27 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, inspect, or_, select
 
 from core.clock import Clock
 from stores.sql.engine import Database
-from stores.sql.models import Base, IdempotencyRow, RefreshTokenRow, RevokedTokenRow, SessionRow, SigningKeyRow
+from stores.sql.models import (
+    Base,
+    IdempotencyRow,
+    OutboxRow,
+    RefreshTokenRow,
+    RevokedTokenRow,
+    SessionRow,
+    SigningKeyRow,
+    WebhookDeliveryRow,
+)
 
 # A session stays listed for a while after its end, so that its owner can see why it ended.
 _ENDED_SESSIONS_KEPT_FOR = timedelta(days=30)
+# So long a cursor may stay behind, and a delivery be looked at and replayed.
+_EVENTS_KEPT_FOR = timedelta(days=30)
+# Deleted in one transaction, so that other writers get their turn between.
+_AT_ONCE = 5_000
 
 
 async def purge_expired(database: Database, clock: Clock) -> Mapping[str, int]:
@@ -30,11 +43,19 @@ def _conditions(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (RefreshTokenRow, RefreshTokenRow.session_id.in_(select(SessionRow.id).where(ended_sessions))),
         (SessionRow, ended_sessions),
         (SigningKeyRow, SigningKeyRow.retired_at <= now),
+        (WebhookDeliveryRow, WebhookDeliveryRow.created_at <= now - _EVENTS_KEPT_FOR),
+        (OutboxRow, and_(OutboxRow.number.is_not(None), OutboxRow.created_at <= now - _EVENTS_KEPT_FOR)),
     ]
 
 
 async def _delete(database: Database, model: type[Base], condition: ColumnElement[bool]) -> int:
-    async with database.transaction() as session:
-        gone = await session.execute(delete(model).where(condition).execution_options(synchronize_session=False))
-    assert isinstance(gone, CursorResult)
-    return int(gone.rowcount)
+    [key] = inspect(model).primary_key
+    over = delete(model).where(key.in_(select(key).where(condition).limit(_AT_ONCE)))
+    deleted = 0
+    while True:
+        async with database.transaction() as session:
+            gone = await session.execute(over.execution_options(synchronize_session=False))
+        assert isinstance(gone, CursorResult)
+        deleted += int(gone.rowcount)
+        if gone.rowcount < _AT_ONCE:
+            return deleted

@@ -2,18 +2,54 @@
 
 import asyncio
 import concurrent.futures
+import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from core.events import EventType
+from server.webhooks.events.catalogue import check
 from stores import embedded_redis
+from stores.outbox import Outbox
 from stores.sql.migrations.run import upgrade
 from tests import real_parts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _catalogued_events() -> Iterator[None]:
+    """Hold every event that our code appends, in whatever test, to what the catalogue says of its type.
+
+    What tests append themselves may be anything.
+    """
+    append, append_once = Outbox.append, Outbox.append_once
+
+    def checked(self: Outbox, session: Any, tenant_id: Any, event_type: EventType, payload: Any, **given: Any) -> Any:
+        _check_told(event_type, payload)
+        return append(self, session, tenant_id, event_type, payload, **given)
+
+    def checked_once(
+        self: Outbox, session: Any, tenant_id: Any, event_type: EventType, payload: Any, **given: Any
+    ) -> Any:
+        _check_told(event_type, payload)
+        return append_once(self, session, tenant_id, event_type, payload, **given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Outbox, "append", checked)
+        patched.setattr(Outbox, "append_once", checked_once)
+        yield
+
+
+def _check_told(event_type: EventType, payload: Any) -> None:
+    appending = sys._getframe(2).f_globals["__name__"]
+    if not appending.startswith("tests."):
+        check(event_type, json.loads(json.dumps(payload)))
 
 
 @pytest.fixture(scope="session", params=["embedded", "real"])

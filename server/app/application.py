@@ -44,6 +44,9 @@ from server.rag.previews.routes import previews
 from server.rag.queries.routes import queries
 from server.rag.sources.routes import sources
 from server.telemetry.routes import telemetry
+from server.webhooks.deliveries.routes import deliveries
+from server.webhooks.endpoints.routes import endpoints
+from server.webhooks.events.routes import event_types, events
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -93,6 +96,10 @@ def operations() -> list[Operation]:
             golden_sets,
             sources,
             index_tags,
+            endpoints,
+            deliveries,
+            event_types,
+            events,
         )
     )
 

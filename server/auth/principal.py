@@ -25,6 +25,8 @@ class Scope(StrEnum):
     MEMBERS_WRITE = "members:write"
     OWNERS_WRITE = "owners:write"
     AUDIT_READ = "audit:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,3 +67,5 @@ TenantDeleter = Annotated[Principal, Requires(Scope.TENANT_DELETE)]
 MembersReader = Annotated[Principal, Requires(Scope.MEMBERS_READ)]
 MembersWriter = Annotated[Principal, Requires(Scope.MEMBERS_WRITE)]
 AuditReader = Annotated[Principal, Requires(Scope.AUDIT_READ)]
+WebhookReader = Annotated[Principal, Requires(Scope.WEBHOOKS_READ)]
+WebhookWriter = Annotated[Principal, Requires(Scope.WEBHOOKS_WRITE)]

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "ingest the demo documents into the running system and ask its questions",
     "api": "serve the API",
     "worker": "work on posted documents as they come",
+    "dispatcher": "tell webhook endpoints of events as they happen",
     "migrate": "bring the database to the newest revision",
     "admin": "what an operator does at the machine: create-key, rotate-signing-key, audit verify",
     "artefacts": "write docs/api: the OpenAPI document and the catalogue of errors",

@@ -45,8 +45,9 @@ def redis(settings: Settings) -> Part:
 
 
 def lanes() -> list[Part]:
-    """Return what answers requests and works on documents as they come."""
-    return [Part(name=name, wave=2, command=(sys.executable, "-m", "server", name)) for name in ("api", "worker")]
+    """Return what answers requests, works on documents as they come, and tells others of it."""
+    names = ("api", "worker", "dispatcher")
+    return [Part(name=name, wave=2, command=(sys.executable, "-m", "server", name)) for name in names]
 
 
 def dagster(settings: Settings, root: Path) -> list[Part]:

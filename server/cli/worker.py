@@ -10,7 +10,7 @@ from core.clock import SystemClock
 from core.settings import Settings
 from pipelines.assembly import open_ingestion
 from pipelines.streams.ingest_lane import IngestLane
-from stores.redis import Bell, beat_forever, connect
+from stores.redis import EVENTS, Bell, beat_forever, connect
 from stores.sql.models import Lane
 
 
@@ -26,7 +26,8 @@ async def _work(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     redis = connect(settings.redis_connection)
-    async with open_ingestion(settings, Lane.STREAM, SystemClock()) as ingestion:
+    news = Bell(redis, owner, wakes=EVENTS)
+    async with open_ingestion(settings, Lane.STREAM, SystemClock(), event_bell=news) as ingestion:
         # Beside the lane: a job that comes first waits for the parsers, a deletion need not.
         warming = asyncio.create_task(ingestion.tools.parser.warm())
         lane = IngestLane(

@@ -10,4 +10,6 @@ TAGS = {
     "tenants": "Tenants, their members, and the members' roles.",
     "audit": "Who did what in the tenant one acts in.",
     "rag": "Documents, the jobs that index them, and questions about them.",
+    "webhooks": "Endpoints that are told of events, and what became of telling them.",
+    "events": "What happened in the tenant, in its order.",
 }

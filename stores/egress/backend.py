@@ -22,9 +22,10 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
     of a host goes around it, and there is no second resolution that could answer otherwise.
     """
 
-    def __init__(self, resolver: Resolver, allow: Allowance) -> None:
+    def __init__(self, resolver: Resolver, allow: Allowance, *, allowed_only: bool = False) -> None:
         self._resolver = resolver
         self._allow = allow
+        self._allowed_only = allowed_only
         self._sockets = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -37,13 +38,17 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             async with asyncio.timeout(timeout):
-                addresses = self._checked(host, port, await self._resolver.resolve(host, port))
+                addresses = await self.addresses(host, port)
                 return await self._first_to_answer(host, addresses, port, timeout, socket_options)
         except TimeoutError as error:
             raise TimedOut(f"{host} did not answer in time.") from error
 
-    def _checked(self, host: str, port: int, addresses: Sequence[Address]) -> Sequence[Address]:
-        """Return `addresses` if all may be connected to: a name that also means an inner address is up to something."""
+    async def addresses(self, host: str, port: int) -> Sequence[Address]:
+        """Return where a host is, if all of it may be connected to. Raises Refused, Unreachable.
+
+        A name that means an inner address besides is up to something.
+        """
+        addresses = await self._resolver.resolve(host, port)
         if not addresses:
             raise Unreachable(f"The host {host!r} has no address. Check how it is spelt.")
         for address in addresses:
@@ -54,6 +59,8 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
                     f"{host} is at an address we do not connect to ({reason}). "
                     "Name a public address, or have the operator allow this one."
                 )
+            if self._allowed_only:
+                raise Refused(f"{host} is not spoken to without encryption. Name an https address.")
             if port not in _WEB_PORTS and port < _FIRST_FREE_PORT:
                 raise Refused(f"Port {port} is not one we connect to. Use 80, 443, or one from {_FIRST_FREE_PORT} on.")
         return addresses
@@ -90,12 +97,13 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
 
 def pool(
-    resolver: Resolver, allow: Allowance, *, tls: ssl.SSLContext, connections: int
+    backend: CheckedBackend, *, tls: ssl.SSLContext, connections: int, kept_seconds: float
 ) -> httpcore.AsyncConnectionPool:
-    """Return an HTTP/1.1 client that knows no proxy and keeps no connection: the next request is checked anew."""
+    """Return an HTTP/1.1 client that knows no proxy."""
     return httpcore.AsyncConnectionPool(
         ssl_context=tls,
         max_connections=connections,
-        max_keepalive_connections=0,
-        network_backend=CheckedBackend(resolver, allow),
+        max_keepalive_connections=connections if kept_seconds else 0,
+        keepalive_expiry=kept_seconds,
+        network_backend=backend,
     )

@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from stores.egress.addresses import Allowance
-from stores.egress.backend import pool
+from stores.egress.backend import CheckedBackend, pool
 from stores.egress.body import too_much, unpacked
 from stores.egress.errors import Refused, TimedOut, Unreachable
 from stores.egress.resolver import Resolver, SystemResolver
@@ -61,13 +61,20 @@ class Egress:
         user_agent: str = "CodexOS",
         tls: ssl.SSLContext | None = None,
         connections: int = 32,
+        allowed_only: bool = False,
+        kept_seconds: float = 0.0,
     ) -> None:
+        """`allowed_only` goes nowhere but where the operator allowed it: for what must not cross the open internet.
+
+        Connections stay open for `kept_seconds` after an answer. They lead where they led when they were checked.
+        """
         self._user_agent = user_agent
+        self._closing = [] if kept_seconds else [("connection", "close")]
         self._pool = pool(
-            resolver or SystemResolver(),
-            allow or Allowance(),
+            CheckedBackend(resolver or SystemResolver(), allow or Allowance(), allowed_only=allowed_only),
             tls=tls or httpx.create_ssl_context(),
             connections=connections,
+            kept_seconds=kept_seconds,
         )
 
     async def close(self) -> None:
@@ -120,7 +127,7 @@ class Egress:
     async def _exchange(
         self, url: httpx.URL, method: str, headers: Mapping[str, str], content: bytes | None, limits: Limits
     ) -> AsyncIterator[tuple[Reply, AsyncIterator[bytes]]]:
-        lines = [("host", url.netloc.decode("ascii")), ("accept-encoding", "gzip"), ("connection", "close")]
+        lines = [("host", url.netloc.decode("ascii")), ("accept-encoding", "gzip"), *self._closing]
         lines += [(name, value) for name, value in headers.items() if name not in dict(lines)]
         if content is not None and "content-length" not in headers:
             lines.append(("content-length", str(len(content))))

@@ -69,6 +69,7 @@ class RunningSystem:
             "CODEXOS_REDIS_URL": "",
             "DEMO": "0",
             # Many tests ask in the name of one key, faster than any person; limits have tests of their own.
+            "CODEXOS_EGRESS_ALLOW": "127.0.0.1:9",  # nobody listens there
             "CODEXOS_RATE_LIMIT_AUTHENTICATED_PER_MINUTE": "1000000",
             "CODEXOS_RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE": "1000000",
         }

@@ -20,11 +20,12 @@ from server.openapi.preconditions import demand
 from stores.audit import AuditLog
 from stores.sql.engine import Database, Session
 from stores.sql.models import ApiKeyRow
+from stores.tenants import DEVELOPMENT
 
 # A revoked key may work for this long, and not longer.
 _REMEMBERED_FOR = timedelta(seconds=5)
 _REMEMBERED_KEYS = 10_000
-_DEVELOPMENT = "development"
+
 _USES_WRITTEN_EVERY = timedelta(minutes=1)
 _PREFIX_CHARACTERS = 12
 
@@ -313,18 +314,18 @@ async def ensure_development_key(database: Database, clock: Clock, *, kept: str 
     now = clock.now()
     async with database.transaction() as session:
         keys = AuthRepository(session)
-        tenant_id = await keys.tenant_named(_DEVELOPMENT)
+        tenant_id = await keys.tenant_named(DEVELOPMENT)
         if tenant_id is None:
             tenant_id = TenantId(new_id())
-            await keys.add_tenant(tenant_id, _DEVELOPMENT, now)
+            await keys.add_tenant(tenant_id, DEVELOPMENT, now)
         stored = await keys.key_by_hash(hash_api_key(kept)) if kept else None
         if kept and stored is not None and stored.tenant_id == tenant_id and stored.usable(now):
             if stored.scopes != frozenset(Scope):  # made by a version that knew fewer
                 await keys.widen(stored.key_id, [scope.value for scope in Scope])
             return kept
-        await keys.revoke_keys_named(tenant_id, _DEVELOPMENT, now)
+        await keys.revoke_keys_named(tenant_id, DEVELOPMENT, now)
         key = new_api_key("test")
-        _add_key(keys, tenant_id, key, _DEVELOPMENT, list(Scope), now)
+        _add_key(keys, tenant_id, key, DEVELOPMENT, list(Scope), now)
     return key
 
 

@@ -7,7 +7,7 @@ from stores.sql.models import Role
 
 _OWNERS_ONLY = frozenset({Scope.TENANT_DELETE, Scope.OWNERS_WRITE})
 _READ = frozenset(scope for scope in Scope if scope.endswith(":read"))
-_BUILD = frozenset(scope for scope in Scope if scope.startswith(("rag:", "keys:")))
+_BUILD = frozenset(scope for scope in Scope if scope.startswith(("rag:", "keys:", "webhooks:")))
 
 _SCOPES = {
     Role.OWNER: frozenset(Scope),

@@ -29,6 +29,13 @@ from stores.sql.models.user import (
     TotpDeviceRow,
     UserRow,
 )
+from stores.sql.models.webhook import (
+    DeliveryState,
+    EventSequenceRow,
+    WebhookAttemptRow,
+    WebhookDeliveryRow,
+    WebhookEndpointRow,
+)
 
 __all__ = [
     "ApiKeyRow",
@@ -37,9 +44,11 @@ __all__ = [
     "Base",
     "CrawlRow",
     "CrawlState",
+    "DeliveryState",
     "DocumentRevisionRow",
     "DocumentRow",
     "DocumentStatus",
+    "EventSequenceRow",
     "GenerationDocumentRow",
     "GenerationRow",
     "GenerationState",
@@ -65,4 +74,7 @@ __all__ = [
     "TenantRow",
     "TotpDeviceRow",
     "UserRow",
+    "WebhookAttemptRow",
+    "WebhookDeliveryRow",
+    "WebhookEndpointRow",
 ]

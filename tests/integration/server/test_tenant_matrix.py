@@ -40,6 +40,8 @@ DOCUMENT, JOB, KEY = {"document_id": "document"}, {"job_id": "job"}, {"key_id": 
 TENANT = {"tenant_id": "tenant"}
 GENERATION = {"generation_id": "generation"}
 SOURCE = {"name": "s", "type": "url", "location": "https://example.com/"}
+HOOK = {"url": "https://93.184.216.34/hook", "event_types": ["*"]}
+ENDPOINT = {"endpoint_id": "endpoint"}
 GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
@@ -120,6 +122,20 @@ ROWS = {
     "create_index_tag": Row(body={"name": "audit"}),
     "list_index_tags": Row(),
     "delete_index_tag": Row(ids={"name": "index_tag"}),
+    "create_webhook_endpoint": Row(body=HOOK),
+    "list_webhook_endpoints": Row(),
+    "get_webhook_endpoint": Row(ids=ENDPOINT),
+    "change_webhook_endpoint": Row(ids=ENDPOINT, body={"description": "d"}),
+    "delete_webhook_endpoint": Row(ids=ENDPOINT),
+    "enable_webhook_endpoint": Row(ids=ENDPOINT),
+    "disable_webhook_endpoint": Row(ids=ENDPOINT),
+    "rotate_webhook_secret": Row(ids=ENDPOINT),
+    "send_webhook_test": Row(ids=ENDPOINT, body={"event_type": "rag.document.indexed"}),
+    "list_webhook_deliveries": Row(ids=ENDPOINT),
+    "get_webhook_delivery": Row(ids={"delivery_id": "delivery"}),
+    "replay_webhook_events": Row(ids=ENDPOINT, body={"after": 0}),
+    "list_event_types": Row(),
+    "list_events": Row(),
 }
 
 
@@ -153,6 +169,9 @@ async def furnished(api: Api) -> House:
         generation_id = (await client.post("/api/v1/rag/generations", json={})).json()["generation_id"]
         source = (await client.post("/api/v1/rag/sources", json=SOURCE | {"name": "site"})).json()
         golden = (await client.post("/api/v1/rag/golden-sets", json=GOLDEN | {"name": "weekly"})).json()
+        hook = (await client.post("/api/v1/webhooks/endpoints", json=HOOK)).json()
+        hook_path = f"/api/v1/webhooks/endpoints/{hook['endpoint_id']}"
+        sent = (await client.post(f"{hook_path}/test", json={"event_type": "rag.document.indexed"})).json()
     member, session_id, now = new_id(), new_id(), SystemClock().now()
     tag = f"t{new_id()}"
     async with api.database.transaction() as session:
@@ -187,6 +206,8 @@ async def furnished(api: Api) -> House:
         "golden_set": golden["golden_set_id"],
         "index_tag": tag,
         "source": source["source_id"],
+        "endpoint": hook["endpoint_id"],
+        "delivery": sent["delivery_id"],
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

@@ -1,5 +1,6 @@
 """What is over goes, what is not stays, on both databases."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
@@ -7,17 +8,25 @@ import pytest
 from sqlalchemy import func, select
 
 from core.clock import FrozenClock
+from core.ids import new_id
+from server.webhooks.dispatch.delivery import Ended
+from server.webhooks.dispatch.service import Deliveries
+from server.webhooks.relay.service import Relay
+from stores.outbox import Outbox
 from stores.retention import purge_expired
 from stores.sql.engine import Database
 from stores.sql.models import (
     Base,
     IdempotencyRow,
+    OutboxRow,
     RefreshTokenRow,
     RevokedTokenRow,
     SessionRow,
     SigningKeyRow,
     UserRow,
+    WebhookAttemptRow,
 )
+from tests.factories.webhooks import add_endpoint, add_tenant, tell
 
 CLOCK = FrozenClock()
 NOW = CLOCK.now()
@@ -108,8 +117,44 @@ async def test_only_what_is_over_is_deleted(database: Database) -> None:
         "refresh_tokens": 2,
         "sessions": 2,
         "signing_keys": 1,
+        "webhook_deliveries": 0,
+        "outbox": 0,
     }
     async with database.reading() as session:
         left = [await session.scalar(select(func.count()).select_from(table)) for table in TABLES]
     assert left == [2, 1, 2, 2, 2]
     assert sum((await purge_expired(database, CLOCK)).values()) == 0
+
+
+async def test_events_go_a_month_after_they_were_told_and_their_deliveries_with_them(database: Database) -> None:
+    """Nobody was told of an event that has no number yet: it stays, however old. Attempts go with their delivery."""
+    clock = FrozenClock()
+    tenant_id = await add_tenant(database)
+    outbox, relay = Outbox(clock), Relay(database=database, clock=clock, new_id=new_id)
+    deliveries = Deliveries(database, clock, outbox, lease=DAY)
+    await add_endpoint(database, tenant_id, "https://a.example")
+    old = await tell(database, tenant_id, outbox, {})
+    await relay.hand_out()
+    [claimed] = await deliveries.claim(limit=1, per_endpoint=1, under_way=Counter())
+    await deliveries.finish([Ended(claimed=claimed, started_at=clock.now(), milliseconds=1, status=200)])
+    untold = await tell(database, tenant_id, outbox, {})
+    clock.advance(29 * DAY)
+    assert set((await purge_expired(database, clock)).values()) == {0}
+    recent = await tell(database, tenant_id, outbox, {})
+    clock.advance(DAY)
+    purged = await purge_expired(database, clock)
+    assert (purged["webhook_deliveries"], purged["outbox"]) == (1, 1)
+    kept = await database.rows(select(OutboxRow.id).order_by(OutboxRow.sequence))
+    assert [event_id for (event_id,) in kept] == [untold, recent]
+    assert old not in {event_id for (event_id,) in kept}
+    assert await database.rows(select(WebhookAttemptRow.number)) == []
+
+
+async def test_more_than_one_transaction_takes_is_deleted_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million rows must not keep other writers waiting, and must go."""
+    monkeypatch.setattr("stores.retention._AT_ONCE", 3)
+    async with database.transaction() as session:
+        session.add_all([record(f"r{number}", expires_at=NOW) for number in range(8)])
+    assert (await purge_expired(database, CLOCK))["idempotency_records"] == 8

@@ -13,7 +13,7 @@ def test_each_role_may_do_more_than_the_next() -> None:
     """An owner may do all; a viewer may read, and nothing else."""
     assert scopes_of(Role.OWNER) == frozenset(Scope)
     assert scopes_of(Role.OWNER) - scopes_of(Role.ADMIN) == {"tenant:delete", "owners:write"}
-    assert scopes_of(Role.DEVELOPER) - scopes_of(Role.VIEWER) == {"rag:write", "keys:write"}
+    assert scopes_of(Role.DEVELOPER) - scopes_of(Role.VIEWER) == {"rag:write", "keys:write", "webhooks:write"}
     assert scopes_of(Role.VIEWER) == {scope for scope in Scope if scope.endswith(":read")}
 
 

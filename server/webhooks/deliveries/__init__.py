@@ -1,0 +1,1 @@
+"""What became of telling, and telling again."""

@@ -1,0 +1,1 @@
+"""What happened, type by type and one after another."""

@@ -1,0 +1,96 @@
+"""What fails around the dispatcher costs time, and never an event."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import func, select
+
+from core.clock import SystemClock
+from core.events import EventType
+from core.ids import TenantId
+from server.webhooks.dispatch.dispatcher import Dispatcher
+from stores.outbox import Outbox
+from stores.sql.engine import Database
+from stores.sql.models import OutboxRow
+from tests import real_parts
+from tests.factories.webhooks import add_endpoint, dispatching, tell
+from tests.fakes.receiver import Receiver, receiving
+
+
+@asynccontextmanager
+async def running(dispatcher: Dispatcher) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(dispatcher.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def ids(receiver: Receiver, path: str = "/hook") -> list[str]:
+    return [each.headers["webhook-id"] for each in receiver.told if each.path == path]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_redis_may_be_wiped_stopped_and_killed(database: Database, tenant_id: TenantId) -> None:
+    """Each in the middle of 300 events: all arrive once, those committed meanwhile within the 30 s after as well."""
+    with receiving() as receiver, real_parts.redis_process() as (redis_url, redis):
+        await add_endpoint(database, tenant_id, f"{receiver.url}/hook")
+        async with dispatching(database, redis_url) as (dispatcher, outbox), running(dispatcher):
+            told = []
+            for number in range(300):
+                told.append(await tell(database, tenant_id, outbox, {"number": number}))
+                if number == 50:
+                    async with Redis.from_url(redis_url) as client:
+                        await client.flushall()
+                if number in (100, 150):
+                    redis.send_signal(signal.SIGSTOP if number == 100 else signal.SIGCONT)
+                if number == 200:
+                    redis.kill()
+            await until(lambda: len(receiver.told) >= 300)
+        assert sorted(ids(receiver)) == sorted(told)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_an_endpoint_that_never_answers_takes_no_place_from_others(
+    database: Database, tenant_id: TenantId, redis_url: str
+) -> None:
+    """Others are told of the very same events while it is silent; it holds as many places as one may, and no more."""
+    with receiving() as receiver:
+        receiver.status_of = lambda path: 0 if path == "/silent" else 204
+        for path in ("hook", "silent"):
+            await add_endpoint(database, tenant_id, f"{receiver.url}/{path}")
+        places = {"per_endpoint": 4, "in_flight": 8, "grace_seconds": 0.2}
+        async with dispatching(database, redis_url, **places) as (dispatcher, outbox), running(dispatcher):
+            told = [await tell(database, tenant_id, outbox, {"number": number}) for number in range(200)]
+            await until(lambda: len(ids(receiver)) >= 200)
+            assert len(ids(receiver, "/silent")) == 4
+        assert sorted(ids(receiver)) == sorted(told)
+
+
+@pytest.mark.parametrize("requests", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_events_are_as_many_as_commits(database: Database, tenant_id: TenantId, requests: int) -> None:
+    """A request that commits or is undone by the toss of a coin, also after a part of it was done."""
+    outbox, dice, commits = Outbox(SystemClock()), random.Random(requests), 0
+    for number in range(requests):
+        async with database.unit_of_work() as work:
+            for step in range(dice.randint(1, 3)):
+                async with database.transaction() as session:
+                    outbox.append(session, tenant_id, EventType.RAG_DOCUMENT_INDEXED, {"n": number, "step": step})
+            if dice.random() < 0.5:
+                await work.commit()
+                commits += step + 1
+    counted = await database.rows(select(func.count()).select_from(OutboxRow))
+    assert counted[0][0] == commits
