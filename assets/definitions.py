@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.events.sensors import event_teller
 from assets.generations.assets import index_generations
 from assets.generations.checks import golden_questions
 from assets.generations.sensors import BUILD_GENERATIONS, generation_builder
@@ -24,7 +25,7 @@ def definitions_with(platform: PlatformResource) -> dg.Definitions:
         asset_checks=[*RAG_CHECKS, golden_questions],
         jobs=[INDEX_DOCUMENTS, MAINTAIN, BUILD_GENERATIONS, CRAWL_SOURCES],
         schedules=[nightly_maintenance],
-        sensors=[sweep, stream_reporter, generation_builder, source_crawler],
+        sensors=[sweep, stream_reporter, generation_builder, source_crawler, event_teller],
         resources={"platform": platform, "stage_tables": StageTablesResource(platform=platform)},
         # One process a run: a step's process would cost three seconds, and the run's leases live in it.
         executor=dg.in_process_executor,

@@ -14,17 +14,19 @@ from pydantic import PrivateAttr
 from assets.lease_thread import LeaseThread
 from assets.stage_tables import StageTables
 from core.clock import Clock, SystemClock
-from core.ids import JobId, new_id
-from core.settings import Settings
+from core.ids import JobId, TenantId, new_id
+from core.settings import Environment, Settings
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from stores.documents import Documents
 from stores.golden_sets import GoldenSets
 from stores.letterbox import Job, Letterbox
 from stores.outbox import Outbox
+from stores.redis import EVENTS, Bell, connect
 from stores.sources import Crawls
 from stores.sql.engine import Database
 from stores.sql.models import Lane
+from stores.tenants import DEVELOPMENT, oldest_tenant_named
 
 if TYPE_CHECKING:
     # Loads the model runtime and LanceDB: a code server that only lists assets must not pay for them.
@@ -128,6 +130,26 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             yield database
         finally:
             await database.dispose()
+
+    @asynccontextmanager
+    async def outbox(self) -> AsyncIterator[tuple[Database, Outbox, TenantId] | None]:
+        """Yield the outbox with the operator's tenant, None if there is none."""
+        database = Database(self.settings.sql_url)
+        redis = connect(self.settings.redis_connection)
+        try:
+            tenant_id = await self._operator(database)
+            bell = Bell(redis, "dagster", wakes=EVENTS)
+            yield None if tenant_id is None else (database, Outbox(self.clock, bell), tenant_id)
+        finally:
+            await redis.aclose()
+            await database.dispose()
+
+    async def _operator(self, database: Database) -> TenantId | None:
+        if self.settings.operator_tenant is not None:
+            return TenantId(self.settings.operator_tenant)
+        if self.settings.environment is not Environment.DEVELOPMENT:
+            return None
+        return await oldest_tenant_named(database, DEVELOPMENT)
 
     @asynccontextmanager
     async def letterbox(self) -> AsyncIterator[Letterbox]:

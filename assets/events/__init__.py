@@ -1,0 +1,1 @@
+"""What happens in Dagster, told as events."""
