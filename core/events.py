@@ -20,7 +20,7 @@ class EventType(StrEnum):
     RAG_DOCUMENT_DELETED = "rag.document.deleted"
     RAG_GENERATION_CREATED = "rag.generation.created"
     RAG_GENERATION_READY = "rag.generation.ready"
-    RAG_GENERATION_PROMOTED = "rag.generation.promoted"
+    RAG_INDEX_PROMOTED = "rag.index.promoted"
     RAG_GENERATION_ROLLED_BACK = "rag.generation.rolled_back"
     RAG_GENERATION_RETIRED = "rag.generation.retired"
     RAG_SOURCE_CRAWLED = "rag.source.crawled"

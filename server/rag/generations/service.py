@@ -95,7 +95,7 @@ class GenerationService:
                 owner,
                 "generation.promoted",
                 row,
-                EventType.RAG_GENERATION_PROMOTED,
+                EventType.RAG_INDEX_PROMOTED,
                 forced=request.force,
                 reason=request.reason,
             )

@@ -22,7 +22,8 @@ async def endpoints_with_due_deliveries(database: Database, now: datetime) -> li
 
 
 async def endpoint(session: AsyncSession, endpoint_id: str, *, to_change: bool = False) -> WebhookEndpointRow | None:
-    return await session.get(_Endpoint, endpoint_id, with_for_update=to_change or None)
+    # Not its key: a relay that makes a delivery for it meanwhile need not wait.
+    return await session.get(_Endpoint, endpoint_id, with_for_update={"key_share": True} if to_change else None)
 
 
 async def due(session: AsyncSession, endpoint: WebhookEndpointRow, now: datetime, limit: int) -> list[Claimed]:

@@ -301,7 +301,7 @@ PAYLOADS: Mapping[EventType, type[Payload]] = {
     EventType.RAG_DOCUMENT_DELETED: DocumentDeleted,
     EventType.RAG_GENERATION_CREATED: GenerationCreated,
     EventType.RAG_GENERATION_READY: GenerationReady,
-    EventType.RAG_GENERATION_PROMOTED: GenerationPromoted,
+    EventType.RAG_INDEX_PROMOTED: GenerationPromoted,
     EventType.RAG_GENERATION_ROLLED_BACK: GenerationRolledBack,
     EventType.RAG_GENERATION_RETIRED: GenerationRetired,
     EventType.RAG_SOURCE_CRAWLED: SourceCrawled,
