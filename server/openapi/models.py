@@ -99,10 +99,15 @@ class Upload:
     content: bytes
 
 
+# The largest whole number that every reader of JSON keeps as it is (RFC 8259, section 6).
+LARGEST_NUMBER = 2**53 - 1
+_MOST_DIGITS = len(str(LARGEST_NUMBER))
+
+
 def _whole_number(value: object) -> object:
     # int() and pydantic also read spaces, underscores and the digits of other scripts; JSON has none of these.
     if isinstance(value, str):
-        if not (value.isascii() and value.isdigit() and len(value) <= 10):
+        if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
             raise ValueError("Input should be a whole number in digits 0-9")
         return int(value)
     return value

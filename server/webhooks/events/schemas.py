@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from core.events import EventType
-from server.openapi.models import Answer, QueryString, WholeNumber
+from server.openapi.models import LARGEST_NUMBER, Answer, QueryString, WholeNumber
 
 _TYPES = frozenset(EventType)
 
@@ -20,7 +20,9 @@ _ANY = "|".join(event_type.value.replace(".", r"\.") for event_type in EventType
 
 
 class EventsQuery(QueryString):
-    after: Annotated[WholeNumber, Field(ge=0, description="`next_after` of the page before; 0 is the beginning.")] = 0
+    after: Annotated[WholeNumber, Field(ge=0, le=LARGEST_NUMBER)] = Field(
+        0, description="`next_after` of the page before; 0 is the beginning."
+    )
     limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = 100
     types: Annotated[str, AfterValidator(_types)] | None = Field(
         None,

@@ -209,3 +209,6 @@ async def test_the_log_is_read_from_cursor_to_cursor(api: Api) -> None:
         types = {"types": "rag.document.failed,rag.document.deleted"}
         assert (await client.get("/api/v1/events", params=types)).json()["items"] == []
         assert (await client.get("/api/v1/events", params={"types": "rag.document"})).status_code == 400
+        far = {2**53 - 1: 200, 2**53: 400, 10**30: 400}
+        asked = {number: await client.get("/api/v1/events", params={"after": number}) for number in far}
+        assert {number: answer.status_code for number, answer in asked.items()} == far
