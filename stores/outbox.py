@@ -12,6 +12,7 @@ from core.clock import Clock
 from core.events import EventType
 from core.ids import EventId, TenantId, content_id, new_event_id
 from stores.redis import Bell
+from stores.sql.engine import Writer
 from stores.sql.models import OutboxRow
 
 _RINGS = "outbox.rings"
@@ -27,7 +28,7 @@ class Outbox:
 
     def append(
         self,
-        session: AsyncSession,
+        session: AsyncSession | Writer,
         tenant_id: TenantId,
         event_type: EventType,
         payload: Mapping[str, Any],
@@ -37,6 +38,7 @@ class Outbox:
         """Add the event to `session`'s transaction: it exists exactly if that transaction commits.
 
         `subject` is what it happened to: where somebody asks for order, events of one subject are told one by one.
+        Inside `Database.write` nobody is woken: the dispatcher, who writes so, looks again by itself.
         """
         event_id = new_event_id()
         session.add(
@@ -77,8 +79,8 @@ class Outbox:
         self._ring_after(session)
         return added.rowcount == 1
 
-    def _ring_after(self, session: AsyncSession) -> None:
-        if self._bell is not None and not session.info.get(_RINGS):
+    def _ring_after(self, session: AsyncSession | Writer) -> None:
+        if self._bell is not None and isinstance(session, AsyncSession) and not session.info.get(_RINGS):
             session.info[_RINGS] = True
             event.listen(session.sync_session, "after_commit", self._ring, once=True)
 

@@ -46,10 +46,9 @@ async def _work(settings: Settings) -> None:
     )
     bell = Bell(redis, f"{socket.gethostname()}:{os.getpid()}", wakes=EVENTS)
     dispatcher = Dispatcher(
+        database=database,
         relay=Relay(database=database, clock=clock, new_id=new_id),
-        deliveries=Deliveries(
-            database, clock, Outbox(clock, bell), lease=timedelta(seconds=settings.webhook_lease_seconds)
-        ),
+        deliveries=Deliveries(database, clock, Outbox(clock), lease=timedelta(seconds=settings.webhook_lease_seconds)),
         post=Post(
             secure=secure,
             plain=plain,

@@ -85,6 +85,7 @@ async def dispatching(
         outbox = Outbox(clock, bell)
         yield (
             Dispatcher(
+                database=database,
                 relay=Relay(database=database, clock=clock, new_id=new_id),
                 deliveries=Deliveries(database, clock, outbox, lease=lease),
                 post=Post(secure=ways[0], plain=ways[1], sealing=sealing, clock=clock, timeout_seconds=timeout_seconds),

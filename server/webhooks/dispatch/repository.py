@@ -5,28 +5,26 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, exists, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from server.webhooks.dispatch.delivery import Claimed, Ended, Recipient
-from stores.sql.engine import Database
 from stores.sql.models import DeliveryState, WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 
 _Delivery = WebhookDeliveryRow
 _Endpoint = WebhookEndpointRow
 
 
-async def endpoints_with_due_deliveries(database: Database, now: datetime) -> list[str]:
+def endpoints_with_due_deliveries(session: Session, now: datetime) -> Sequence[str]:
     """Return the endpoints that something is due for, and that neither are disabled nor rest."""
-    return [endpoint_id for (endpoint_id,) in await database.rows(_WITH_DUE_DELIVERIES, {"now": now})]
+    return session.scalars(_WITH_DUE_DELIVERIES, {"now": now}).all()
 
 
-async def endpoint(session: AsyncSession, endpoint_id: str, *, to_change: bool = False) -> WebhookEndpointRow | None:
+def endpoint(session: Session, endpoint_id: str, *, to_change: bool = False) -> WebhookEndpointRow | None:
     # Not its key: a relay that makes a delivery for it meanwhile need not wait.
-    return await session.get(_Endpoint, endpoint_id, with_for_update={"key_share": True} if to_change else None)
+    return session.get(_Endpoint, endpoint_id, with_for_update={"key_share": True} if to_change else None)
 
 
-async def due(session: AsyncSession, endpoint: WebhookEndpointRow, now: datetime, limit: int) -> list[Claimed]:
+def due(session: Session, endpoint: WebhookEndpointRow, now: datetime, limit: int) -> list[Claimed]:
     """Return up to `limit` deliveries that are due for an endpoint, those first that have been for longest."""
     recipient = Recipient(
         endpoint_id=endpoint.id,
@@ -36,7 +34,7 @@ async def due(session: AsyncSession, endpoint: WebhookEndpointRow, now: datetime
         sealed_previous_secret=endpoint.sealed_previous_secret,
         secret_rotated_at=endpoint.secret_rotated_at,
     )
-    found = await session.execute(_due(endpoint, now).limit(limit).with_for_update(skip_locked=True))
+    found = session.execute(_due(endpoint, now).limit(limit).with_for_update(skip_locked=True))
     return [
         Claimed(
             id=row.id,
@@ -51,17 +49,17 @@ async def due(session: AsyncSession, endpoint: WebhookEndpointRow, now: datetime
     ]
 
 
-async def lease_out(session: AsyncSession, claimed: Sequence[Claimed], until: datetime) -> None:
+def lease_out(session: Session, claimed: Sequence[Claimed], until: datetime) -> None:
     """Note that these are held until then, by whoever can show their fences."""
     if claimed:
         taken = [{"taken": each.id, "new_fence": each.fence, "until": until} for each in claimed]
-        await (await session.connection()).execute(_LEASING, taken)
+        session.connection().execute(_LEASING, taken)
 
 
-async def held(session: AsyncSession, attempts: Sequence[Ended]) -> Mapping[str, int]:
+def held(session: Session, attempts: Sequence[Ended]) -> Mapping[str, int]:
     """Return the fences that count now, of those deliveries that are not over."""
     ids = [attempt.claimed.id for attempt in attempts]
-    found = await session.execute(
+    found = session.execute(
         select(_Delivery.id, _Delivery.fence)
         .where(_Delivery.id.in_(ids), _Delivery.state == DeliveryState.PENDING.value)
         .with_for_update()
@@ -69,9 +67,9 @@ async def held(session: AsyncSession, attempts: Sequence[Ended]) -> Mapping[str,
     return dict(found.all())
 
 
-async def write_down(session: AsyncSession, attempts: Sequence[Ended], outcomes: Sequence[Mapping[str, Any]]) -> None:
+def write_down(session: Session, attempts: Sequence[Ended], outcomes: Sequence[Mapping[str, Any]]) -> None:
     """Write down attempts, and what became of each one's delivery: `state`, `available_at`, `finished_at`."""
-    connection = await session.connection()
+    connection = session.connection()
     ends = [
         {
             "ended": attempt.claimed.id,
@@ -82,8 +80,8 @@ async def write_down(session: AsyncSession, attempts: Sequence[Ended], outcomes:
         }
         for attempt, outcome in zip(attempts, outcomes, strict=True)
     ]
-    await connection.execute(_ENDING, ends)
-    await connection.execute(insert(WebhookAttemptRow), [_attempt(attempt) for attempt in attempts])
+    connection.execute(_ENDING, ends)
+    connection.execute(insert(WebhookAttemptRow), [_attempt(attempt) for attempt in attempts])
 
 
 _WAITS = and_(

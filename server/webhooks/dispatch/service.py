@@ -14,7 +14,7 @@ from server.webhooks.dispatch import repository
 from server.webhooks.dispatch.delivery import Claimed, Ended
 from server.webhooks.schedule import DISABLED_AFTER, delay_after, rest_after
 from stores.outbox import Outbox
-from stores.sql.engine import Database, Session
+from stores.sql.engine import Database, Reader, Writer
 from stores.sql.models import DeliveryState, WebhookEndpointRow
 
 log = get_logger()
@@ -47,47 +47,57 @@ class Deliveries:
         `under_way` counts what the caller has of each endpoint already. Endpoints take turns by lot, so that the
         backlog of one is in nobody's way.
         """
-        now = self._clock.now()
-        due = await repository.endpoints_with_due_deliveries(self._database, now)
-        ready = [endpoint_id for endpoint_id in due if under_way[endpoint_id] < per_endpoint]
-        if not ready:
+        if not await self._database.read(self.any_due):
             return []
+        return await self._database.write(
+            lambda writer: self.take(writer, limit=limit, per_endpoint=per_endpoint, under_way=under_way)
+        )
+
+    def any_due(self, reader: Reader) -> bool:
+        """Whether there may be something to claim."""
+        return bool(repository.endpoints_with_due_deliveries(reader, self._clock.now()))
+
+    def take(self, writer: Writer, *, limit: int, per_endpoint: int, under_way: Mapping[str, int]) -> list[Claimed]:
+        """Claim as a part of a transaction."""
+        now = self._clock.now()
+        due = repository.endpoints_with_due_deliveries(writer, now)
+        ready = [endpoint_id for endpoint_id in due if under_way.get(endpoint_id, 0) < per_endpoint]
         ready.sort(key=lambda _: self._dice())
-        share = max(1, limit // len(ready))
+        share = max(1, limit // max(1, len(ready)))
         claimed: list[Claimed] = []
-        async with self._database.transaction() as session:
-            for endpoint_id in ready:
-                room = min(per_endpoint - under_way[endpoint_id], limit - len(claimed), share)
-                if room > 0:
-                    claimed += await self._take(session, endpoint_id, room, now, alone=under_way[endpoint_id] == 0)
-            await repository.lease_out(session, claimed, now + self._lease)
+        for endpoint_id in ready:
+            busy = under_way.get(endpoint_id, 0)
+            room = min(per_endpoint - busy, limit - len(claimed), share)
+            if room > 0:
+                claimed += self._take(writer, endpoint_id, room, now, alone=busy == 0)
+        repository.lease_out(writer, claimed, now + self._lease)
         return claimed
 
-    async def _take(
-        self, session: Session, endpoint_id: str, room: int, now: datetime, *, alone: bool
-    ) -> list[Claimed]:
-        endpoint = await repository.endpoint(session, endpoint_id)
+    def _take(self, writer: Writer, endpoint_id: str, room: int, now: datetime, *, alone: bool) -> list[Claimed]:
+        endpoint = repository.endpoint(writer, endpoint_id)
         if endpoint is None or endpoint.disabled_at is not None:
             return []
         if endpoint.failures_in_a_row:
             # One is let through to see whether it has recovered: more would hold places that others could use.
-            return await repository.due(session, endpoint, now, 1) if alone else []
-        return await repository.due(session, endpoint, now, room)
+            return repository.due(writer, endpoint, now, 1) if alone else []
+        return repository.due(writer, endpoint, now, room)
 
     async def finish(self, attempts: Sequence[Ended]) -> int:
-        """Write down how attempts ended, and what follows; return how many were still their dispatcher's to end.
+        """Write down how attempts ended, and what follows; return how many were still their dispatcher's to end."""
+        return await self._database.write(lambda writer: self.end(writer, attempts))
 
-        One that outlived its lease was begun anew by another, whose word counts.
+    def end(self, writer: Writer, attempts: Sequence[Ended]) -> int:
+        """Finish as a part of a transaction.
+
+        An attempt that outlived its lease was begun anew by another dispatcher, whose word counts.
         """
         now = self._clock.now()
-        async with self._database.transaction() as session:
-            held = await repository.held(session, attempts)
-            ended = [attempt for attempt in attempts if held.get(attempt.claimed.id) == attempt.claimed.fence]
-            if not ended:
-                return 0
-            await repository.write_down(session, ended, [self._outcome(attempt, now) for attempt in ended])
-            for endpoint_id, of_it in _by_endpoint(ended).items():
-                await self._judge(session, endpoint_id, of_it, now)
+        held = repository.held(writer, attempts)
+        ended = [attempt for attempt in attempts if held.get(attempt.claimed.id) == attempt.claimed.fence]
+        if ended:
+            repository.write_down(writer, ended, [self._outcome(attempt, now) for attempt in ended])
+        for endpoint_id, of_it in _by_endpoint(ended).items():
+            self._judge(writer, endpoint_id, of_it, now)
         return len(ended)
 
     def _outcome(self, attempt: Ended, now: datetime) -> Mapping[str, Any]:
@@ -98,8 +108,8 @@ class Deliveries:
             return {"state": DeliveryState.FAILED, "available_at": now, "finished_at": now}
         return {"state": DeliveryState.PENDING, "available_at": now + delay, "finished_at": None}
 
-    async def _judge(self, session: Session, endpoint_id: str, attempts: Sequence[Ended], now: datetime) -> None:
-        endpoint = await repository.endpoint(session, endpoint_id, to_change=True)
+    def _judge(self, writer: Writer, endpoint_id: str, attempts: Sequence[Ended], now: datetime) -> None:
+        endpoint = repository.endpoint(writer, endpoint_id, to_change=True)
         if endpoint is None:
             return
         for attempt in attempts:
@@ -113,17 +123,17 @@ class Deliveries:
         if endpoint.disabled_at is not None:
             return
         if any(attempt.is_gone for attempt in attempts):
-            self._disable(session, endpoint, GONE, now)
+            self._disable(writer, endpoint, GONE, now)
         elif endpoint.failing_since is not None and now - endpoint.failing_since >= DISABLED_AFTER:
-            self._disable(session, endpoint, FAILING, now)
+            self._disable(writer, endpoint, FAILING, now)
 
-    def _disable(self, session: Session, endpoint: WebhookEndpointRow, reason: str, now: datetime) -> None:
+    def _disable(self, writer: Writer, endpoint: WebhookEndpointRow, reason: str, now: datetime) -> None:
         endpoint.disabled_at, endpoint.disabled_reason = now, reason
         endpoint.version += 1
         endpoint.updated_at = now
         told = {"endpoint_id": endpoint.id, "url": endpoint.url, "reason": reason}
         self._outbox.append(
-            session, TenantId(endpoint.tenant_id), EventType.WEBHOOK_ENDPOINT_DISABLED, told, subject=endpoint.id
+            writer, TenantId(endpoint.tenant_id), EventType.WEBHOOK_ENDPOINT_DISABLED, told, subject=endpoint.id
         )
         log.warning("webhook.endpoint_disabled", endpoint=endpoint.id, reason=reason)
 

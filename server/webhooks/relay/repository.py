@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from server.webhooks.message import body_of, wants
-from stores.sql.engine import Database
 from stores.sql.models import DeliveryState, EventSequenceRow, OutboxRow, WebhookDeliveryRow, WebhookEndpointRow
 
 # Any number will do, as long as nobody else uses it: two relays at once could hand out a subject's events crosswise.
@@ -18,23 +17,23 @@ _RELAY_LOCK = 7_041_776
 _UNTOLD = select(OutboxRow.sequence).where(OutboxRow.number.is_(None)).limit(1)
 
 
-async def any_untold(database: Database) -> bool:
+def any_untold(session: Session) -> bool:
     """Whether anything waits to be handed out; looking takes no lock from those who write."""
-    return bool(await database.rows(_UNTOLD))
+    return session.execute(_UNTOLD).first() is not None
 
 
-async def untold(session: AsyncSession, limit: int) -> Sequence[OutboxRow]:
+def untold(session: Session, limit: int) -> Sequence[OutboxRow]:
     """Return the oldest events that were not handed out, for nobody else to hand out meanwhile."""
     if not _is_sqlite(session):  # SQLite has but one writer
-        await session.execute(select(func.pg_advisory_xact_lock(_RELAY_LOCK)))
+        session.execute(select(func.pg_advisory_xact_lock(_RELAY_LOCK)))
     query = select(OutboxRow).where(OutboxRow.number.is_(None)).order_by(OutboxRow.sequence).limit(limit)
-    return (await session.scalars(query)).all()
+    return session.scalars(query).all()
 
 
-async def number(session: AsyncSession, events: Sequence[OutboxRow]) -> None:
+def number(session: Session, events: Sequence[OutboxRow]) -> None:
     """Give each tenant's events the next numbers of its log."""
     tenants = {event.tenant_id for event in events}
-    known = await session.execute(
+    known = session.execute(
         select(EventSequenceRow.tenant_id, EventSequenceRow.last).where(EventSequenceRow.tenant_id.in_(tenants))
     )
     last: dict[str, int] = dict.fromkeys(tenants, 0) | dict(known.all())
@@ -43,18 +42,16 @@ async def number(session: AsyncSession, events: Sequence[OutboxRow]) -> None:
         last[event.tenant_id] += 1
         numbered.append({"told": event.sequence, "given": last[event.tenant_id]})
     telling = update(OutboxRow).where(OutboxRow.sequence == bindparam("told")).values(number=bindparam("given"))
-    connection = await session.connection()
-    await connection.execute(telling, numbered)
+    connection = session.connection()
+    connection.execute(telling, numbered)
     counting = (sqlite.insert if _is_sqlite(session) else postgresql.insert)(EventSequenceRow)
     counting = counting.on_conflict_do_update(index_elements=["tenant_id"], set_={"last": counting.excluded.last})
-    await connection.execute(counting, [{"tenant_id": tenant, "last": count} for tenant, count in last.items()])
+    connection.execute(counting, [{"tenant_id": tenant, "last": count} for tenant, count in last.items()])
 
 
-async def address(
-    session: AsyncSession, events: Sequence[OutboxRow], *, now: datetime, new_id: Callable[[], str]
-) -> None:
+def address(session: Session, events: Sequence[OutboxRow], *, now: datetime, new_id: Callable[[], str]) -> None:
     """Make a delivery of each event for each endpoint of its tenant that wants it."""
-    wanting = await _endpoints_of(session, {event.tenant_id for event in events})
+    wanting = _endpoints_of(session, {event.tenant_id for event in events})
     deliveries = [
         {
             "id": new_id(),
@@ -77,11 +74,11 @@ async def address(
         if wants(endpoint.event_types, event.type)
     ]
     if deliveries:
-        await (await session.connection()).execute(insert(WebhookDeliveryRow), deliveries)
+        session.connection().execute(insert(WebhookDeliveryRow), deliveries)
 
 
-async def _endpoints_of(session: AsyncSession, tenants: set[str]) -> Mapping[str, list[Any]]:
-    found = await session.execute(
+def _endpoints_of(session: Session, tenants: set[str]) -> Mapping[str, list[Any]]:
+    found = session.execute(
         select(
             WebhookEndpointRow.tenant_id,
             WebhookEndpointRow.id,
@@ -95,5 +92,5 @@ async def _endpoints_of(session: AsyncSession, tenants: set[str]) -> Mapping[str
     return wanting
 
 
-def _is_sqlite(session: AsyncSession) -> bool:
+def _is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"

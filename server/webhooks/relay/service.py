@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.clock import Clock
 from server.webhooks.relay import repository
-from stores.sql.engine import Database
+from stores.sql.engine import Database, Reader, Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,16 @@ class Relay:
 
     async def hand_out(self) -> int:
         """Hand out the oldest events that were not yet; return how many there were."""
-        if not await repository.any_untold(self.database):
-            return 0
-        async with self.database.transaction() as session:
-            events = await repository.untold(session, self.most_events)
-            if events:
-                await repository.number(session, events)
-                await repository.address(session, events, now=self.clock.now(), new_id=self.new_id)
-            return len(events)
+        return await self.database.write(self.tell) if await self.database.read(self.any_untold) else 0
+
+    def any_untold(self, reader: Reader) -> bool:
+        """Whether anything waits to be handed out."""
+        return repository.any_untold(reader)
+
+    def tell(self, writer: Writer) -> int:
+        """Do it as a part of a transaction."""
+        events = repository.untold(writer, self.most_events)
+        if events:
+            repository.number(writer, events)
+            repository.address(writer, events, now=self.clock.now(), new_id=self.new_id)
+        return len(events)
