@@ -20,7 +20,7 @@ from stores.lance.schema import DISPLAY_COLUMNS, VERSION_COLUMNS, chunk_schema
 
 # Named in one condition; more are dealt with in turn.
 _DOCUMENTS_AT_ONCE = 500
-# Between asking for a tagged version's age and pruning by it.
+# Between asking for a version's age and pruning by it; compacting comes first.
 _MARGIN = timedelta(minutes=10)
 
 
@@ -196,19 +196,24 @@ class ChunkTable:
     async def optimize(self, retain: timedelta) -> None:
         """Merge small fragments, fold new rows into the indexes, forget versions older than `retain`.
 
-        A tagged version, and with it every later one, is kept: Lance prunes by age alone, and refuses to prune at all
-        where that would take a tagged version.
+        What answered `retain` ago is kept, however long before it was committed, and so are a tagged version and every
+        later one: Lance prunes by the age of commits alone, and refuses to prune at all where that would take a tag.
         """
-        kept = max(retain, await self._age_of_oldest_tag())
+        kept = max(retain, await self._age_of_oldest_kept(retain))
         await retried(self._table, lambda: self._table.optimize(cleanup_older_than=kept))
 
-    async def _age_of_oldest_tag(self) -> timedelta:
-        tagged = [tag["version"] for tag in (await self._table.tags.list()).values()]
-        if not tagged:
-            return timedelta(0)
-        times = {version.number: version.committed_at for version in await self.versions()}
-        oldest = min((times[number] for number in tagged if number in times), default=None)
-        return timedelta(0) if oldest is None else datetime.now(UTC) - oldest + _MARGIN
+    async def _age_of_oldest_kept(self, retain: timedelta) -> timedelta:
+        """Return the age of the oldest version that may not be pruned, with time to get to the pruning."""
+        tagged = {tag["version"] for tag in (await self._table.tags.list()).values()}
+        now = datetime.now(UTC)
+        ages = {found.number: now - found.committed_at for found in await self.versions()}
+        oldest_tagged = max((ages[number] for number in tagged if number in ages), default=None)
+        # The newest of those that are older: it answered until the next one came, which is within `retain`.
+        answered = min((age for age in ages.values() if age >= retain), default=None)
+        return max(
+            timedelta(0) if oldest_tagged is None else oldest_tagged + _MARGIN,
+            timedelta(0) if answered is None else answered + min(retain, _MARGIN),
+        )
 
     async def version(self) -> int:
         """Return the number of the newest version; of a snapshot, its own."""

@@ -1,5 +1,6 @@
 """A question can be asked of the index as it was, and gets the answer that it got; what was deleted stays deleted."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -97,6 +98,24 @@ async def test_a_tagged_version_outlives_the_clean_up(api: Api, client: httpx.As
     gone = await client.post(QUERY, json={"query": "lamp", "as_of": before["index_version"]})
     assert (gone.status_code, gone.json()["error"]["code"]) == (410, "RESOURCE_NOT_FOUND")
     assert (await client.post(QUERY, json={"query": "lamp", "as_of": "audit-2026"})).status_code == 404
+
+
+async def test_what_answered_a_moment_ago_outlives_the_clean_up(api: Api, client: httpx.AsyncClient) -> None:
+    """However old its last commit is: what counts is when another version took its place."""
+    retain = timedelta(seconds=3)
+    await post(client, "The first lamp.")
+    await api.work()
+    before = await ask(client, "lamp")
+    [table] = await tables(api)
+    committed_at = (await table.versions())[-1].committed_at
+    while datetime.now(UTC) - committed_at < retain:
+        await asyncio.sleep(0.1)
+    moment = datetime.now(UTC)
+    await post(client, "The second lamp.")
+    await api.work()
+    await table.optimize(retain)
+    assert await replayed(client, before, "lamp")
+    assert (await ask(client, "lamp", as_of=moment.isoformat()))["results"] == before["results"]
 
 
 async def tables(api: Api) -> list[Any]:
