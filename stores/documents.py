@@ -3,7 +3,7 @@
 Spanning tenants is deliberate here: a worker serves all of them, and every row it reads says whose it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from stores.blobs import BlobKey
 from stores.letterbox import Job
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRevisionRow, DocumentRow, DocumentStatus
+
+# Ids in one statement; far below what any backend takes.
+_ASKED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,18 @@ class Documents:
                 )
                 for row, collection in found
             }
+
+    async def living(self, document_ids: Collection[DocumentId]) -> set[DocumentId]:
+        """Return those of these documents that there are and that are not deleted."""
+        asked, found = sorted(document_ids), set[DocumentId]()
+        async with self._database.reading() as session:
+            for first in range(0, len(asked), _ASKED_AT_ONCE):
+                query = select(DocumentRow.id).where(
+                    DocumentRow.id.in_(asked[first : first + _ASKED_AT_ONCE]),
+                    DocumentRow.status != DocumentStatus.DELETED,
+                )
+                found |= set(map(DocumentId, await session.scalars(query)))
+        return found
 
     async def size_bytes(self, jobs: Sequence[Job]) -> int:
         """Return the bytes that the revisions of `jobs` hold together."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from assets.rag.assets import OWNERS
 from assets.resources import PlatformResource
 from assets.stage_tables import remove_tables_before
-from core.ids import TenantId
+from core.ids import DocumentId, TenantId
 from core.log import get_logger, may_fail
 from stores.blobs import BlobStore
 from stores.erasure import Erasure
@@ -40,9 +40,14 @@ class MaintenanceConfig(dg.Config):
 def index_maintenance(config: MaintenanceConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Every tenant's table compacted, indexed to its end, and equal to what SQL says."""
     retain = timedelta(hours=config.retain_hours or platform.settings.index_retain_hours)
-    reports, failed = asyncio.run(maintain_all(platform, retain))
+    reports, failed, forgotten = asyncio.run(maintain_all(platform, retain))
     removed_tables = remove_tables_before(platform.stage_folder, platform.clock.now() - retain)
-    metadata = {**_metadata(reports), "stage_tables_removed": removed_tables, "tenants_failed": len(failed)}
+    metadata = {
+        **_metadata(reports),
+        "stage_tables_removed": removed_tables,
+        "documents_forgotten": forgotten,
+        "tenants_failed": len(failed),
+    }
     if failed:
         raise dg.Failure(f"The tables of {len(failed)} tenants were left as they are.", metadata)
     return dg.MaterializeResult(metadata=metadata)
@@ -74,8 +79,11 @@ async def _purge(platform: PlatformResource) -> Mapping[str, int]:
 
 async def maintain_all(
     platform: PlatformResource, retain: timedelta
-) -> tuple[dict[str, "MaintenanceReport"], list[TenantId]]:
-    """Maintain every tenant's tables; return what was done by table, and the tenants for which it failed."""
+) -> tuple[dict[str, "MaintenanceReport"], list[TenantId], int]:
+    """Maintain every tenant's tables and the vectors that are remembered.
+
+    Return what was done by table, the tenants for which it failed, and how many documents were forgotten.
+    """
     reports: dict[str, MaintenanceReport] = {}
     failed: list[TenantId] = []
     async with platform.ingestion() as ingestion:
@@ -86,7 +94,19 @@ async def maintain_all(
             except Exception:  # the others' tables are no worse for it
                 log.exception("maintenance.failed", tenant=tenant_id)
                 failed.append(tenant_id)
-    return reports, failed
+        forgotten = await _forget_deleted(ingestion)
+    return reports, failed, forgotten
+
+
+async def _forget_deleted(ingestion: "Ingestion") -> int:
+    """Forget vectors of documents that were embedded while they were being deleted; return of how many documents."""
+    gone: set[DocumentId] = set()
+    with may_fail("forgetting the vectors of deleted documents"):  # the next night tries again
+        known = await asyncio.to_thread(ingestion.tools.vectors.documents)
+        # SQL is asked afterwards: whatever is remembered by then was posted before.
+        gone = known - await ingestion.documents.living(known)
+        await asyncio.to_thread(ingestion.tools.vectors.forget, sorted(gone))
+    return len(gone)
 
 
 async def _drop_retired(ingestion: "Ingestion") -> None:

@@ -41,3 +41,6 @@ class WriteOnlyCache:
 
     def forget(self, document_ids: Sequence[DocumentId]) -> None:
         self._cache.forget(document_ids)
+
+    def documents(self) -> set[DocumentId]:
+        return self._cache.documents()

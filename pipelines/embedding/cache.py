@@ -40,6 +40,9 @@ class VectorCache(Protocol):
     def forget(self, document_ids: Sequence[DocumentId]) -> None:
         """Forget every vector that these documents have used and no other does: it would tell of an erased text."""
 
+    def documents(self) -> set[DocumentId]:
+        """Return the documents of which something is remembered."""
+
 
 def content_key(tenant_id: TenantId, space: str, text: str) -> bytes:
     """Return the SHA-256 of the three, each length-prefixed.
@@ -124,6 +127,10 @@ class MemoryVectorCache:
                 if not users:
                     del self._users[key]
                     self._vectors.pop(key, None)
+
+    def documents(self) -> set[DocumentId]:
+        with self._lock:
+            return set().union(*self._users.values())
 
 
 class CachedEmbedder:

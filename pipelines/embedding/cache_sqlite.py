@@ -73,6 +73,11 @@ class SqliteVectorCache:
                 connection.execute(f"DELETE FROM vectors WHERE {_OF_THIS_DOCUMENT_ONLY}", of)
                 connection.execute("DELETE FROM uses WHERE document = :document", of)
 
+    def documents(self) -> set[DocumentId]:
+        """Return the documents of which something is remembered. Raises sqlite3.Error, OSError."""
+        with self._connection() as connection:
+            return {DocumentId(row[0]) for row in connection.execute("SELECT DISTINCT document FROM uses")}
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         self._path.parent.mkdir(parents=True, exist_ok=True)

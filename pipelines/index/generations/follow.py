@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import EmbeddingFailed, IndexingFailed, IngestFailed, InternalFailure
 from core.ids import DocumentId, JobId, TenantId
-from core.log import get_logger
+from core.log import get_logger, may_fail
 from pipelines.index.rows import rows_of
 from pipelines.index_writer import WRITE_TIME, IndexWriter
 from pipelines.ingest import IngestTools, Work, chunk, document_of, embed, parse
@@ -116,6 +116,7 @@ class Follower:
             # Asked under the lease: a deletion that comes later waits for it, and finds what is written now.
             living = await indexes.generations.living(generation.tenant_id, [found.document_id for found in behind])
             kept = [work for work in works if work.job.document_id in living]
+            await self._forget([work.job.document_id for work in works if work.job.document_id not in living])
             written = [work for work in kept if work.alive]
             self.writer.leases.confirm(lease, WRITE_TIME)
             table = await self.writer.lance.open_table(
@@ -133,6 +134,12 @@ class Follower:
             failed=len(kept) - len(written),
             chunks=sum(len(work.passages) for work in written),
         )
+
+    async def _forget(self, deleted: Sequence[DocumentId]) -> None:
+        """Forget the vectors of documents whose deletion had forgotten them before this embedded them."""
+        if deleted:
+            with may_fail("forgetting the vectors of deleted documents"):  # the nightly maintenance looks for them
+                await asyncio.to_thread(self.tools.vectors.forget, deleted)
 
     async def _erase(self, generation: Generation) -> Followed:
         erased = 0

@@ -43,6 +43,22 @@ def test_chunks_that_sql_does_not_know_are_removed(batch: Batch) -> None:
     assert (said["tables"], said["rows"], said["chunks_removed"], said["tenants_failed"]) == (2, 3, 1, 0)
 
 
+def test_vectors_of_deleted_documents_are_forgotten(batch: Batch) -> None:
+    """What a worker that stood still remembered of a document after its deletion goes with the night; no other does."""
+    tenant_id = batch.tenant(bucket=3)
+    kept, gone = batch.post(tenant_id, TEXTS, lane=Lane.BATCH)
+    batch.materialize(3)
+    assert batch.documents_with_cached_vectors() == {kept, gone}
+
+    async def delete_without_a_job(poster: Poster) -> None:
+        async with poster.database.transaction() as session:
+            (await session.get_one(DocumentRow, gone)).status = DocumentStatus.DELETED
+
+    batch.run(delete_without_a_job)
+    assert maintain(batch)["documents_forgotten"] == 1
+    assert batch.documents_with_cached_vectors() == {kept}
+
+
 def test_tables_between_stages_are_removed_when_they_are_old(batch: Batch) -> None:
     """Stage tables hold text of documents that may be deleted by now: they go with the night after their day."""
     batch.post(batch.tenant(bucket=3), TEXTS, lane=Lane.BATCH)

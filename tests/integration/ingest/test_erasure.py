@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from core.clock import SystemClock
-from core.ids import DocumentId, TenantId
+from core.ids import DocumentId, TenantId, new_id
 from core.settings import Settings
 from pipelines.assembly import Ingestion, open_ingestion
 from pipelines.embedding.cache import content_key
+from pipelines.index.generations import follow
+from pipelines.ingest import IngestTools, Work
 from pipelines.streams.ingest_lane import work_off
+from stores.generations import Generation
 from stores.job_keeper import keep
-from stores.sql.models import JobRow, JobStatus, Lane
+from stores.sql.models import GenerationRow, GenerationState, JobRow, JobStatus, Lane
 from tests.factories.posting import Poster
 from tests.fakes.plain_text_parser import PlainTextParser
 
@@ -108,3 +111,48 @@ async def test_deletion_stays_open_until_the_cache_has_forgotten(
         assert lane.cached(tenant_id, ["A text to be erased."]) != []
         assert await lane.status_after_retry() is JobStatus.SUCCEEDED
         assert lane.cached(tenant_id, ["A text to be erased."]) == []
+
+
+async def test_a_builder_leaves_nothing_of_what_is_deleted_meanwhile(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had embedded the document anew after the deletion had forgotten it: it forgets it as well."""
+    async with lanes(tmp_path, database_url) as lane:
+        tenant_id = await lane.poster.tenant()
+        document_id = await lane.poster.post(tenant_id, "A text to be erased.")
+        await lane.work()
+        candidate = await a_candidate(lane.ingestion, tenant_id)
+        embed = follow.embed
+
+        async def late(tools: IngestTools, works: Sequence[Work]) -> list[Work]:
+            await lane.poster.delete(tenant_id, document_id)
+            await lane.work()
+            assert lane.uses() == set()
+            embedded = await embed(tools, works)
+            assert lane.uses() == {document_id}
+            return embedded
+
+        monkeypatch.setattr(follow, "embed", late)
+        assert (await lane.ingestion.follower.follow(candidate)).documents == 0
+        assert lane.uses() == set()
+        assert lane.cached(tenant_id, ["A text to be erased."]) == []
+
+
+async def a_candidate(ingestion: Ingestion, tenant_id: TenantId) -> Generation:
+    """Ask for a second generation of the tenant's index, as the API does."""
+    embedder = ingestion.embedder
+    async with ingestion.database.transaction() as session:
+        row = GenerationRow(
+            id=new_id(),
+            tenant_id=tenant_id,
+            number=2,
+            state=GenerationState.BUILDING,
+            embedder="hashed",
+            space=embedder.space,
+            dimensions=embedder.dimensions,
+            table_space=f"{embedder.space}-g2",
+            created_by="test",
+            created_at=SystemClock().now(),
+        )
+        session.add(row)
+    return Generation.of(row)

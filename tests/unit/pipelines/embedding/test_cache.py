@@ -47,6 +47,9 @@ class _BrokenCache:
     def forget(self, document_ids: Sequence[DocumentId]) -> None:
         raise OSError("no space left on device")
 
+    def documents(self) -> set[DocumentId]:
+        raise OSError("no space left on device")
+
 
 @pytest.fixture(params=["memory", "sqlite"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> VectorCache:
