@@ -1,12 +1,12 @@
 """The embedder of this process: loaded in the background, so that the door opens at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from core.errors import ServiceUnavailable
 from core.log import get_logger
-from pipelines.embedding.base import Embedder
+from pipelines.embedding.base import Embedder, Vectors
 
 log = get_logger()
 
@@ -50,3 +50,20 @@ class QueryEmbedder:
             return await asyncio.shield(self._opening)  # one caller's end is not the end of loading
         except Exception:
             raise ServiceUnavailable("The embedding model is not available.") from None
+
+
+class UnaskedEmbedder:
+    """Stands in where nothing is to be embedded: words are found, and chunks listed, while the model is away."""
+
+    max_tokens = 0
+    languages: frozenset[str] | None = None
+
+    def __init__(self, *, space: str, dimensions: int) -> None:
+        self.space = space
+        self.dimensions = dimensions
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        raise ServiceUnavailable("The embedding model is not available.")
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        raise ServiceUnavailable("The embedding model is not available.")

@@ -10,7 +10,7 @@ from core.ids import DocumentId, TenantId
 from core.log import get_logger
 from pipelines.embedding.base import Embedder
 from pipelines.embedding.catalogue import EmbedderCatalogue
-from server.rag.query_embedder import QueryEmbedder
+from server.rag.query_embedder import QueryEmbedder, UnaskedEmbedder
 from stores.generations import Generation, Generations
 from stores.index_history import IndexHistory
 from stores.lance import ChunkTable, LanceStore
@@ -83,17 +83,20 @@ class QueryIndexes:
     generations: Generations
     history: IndexHistory
 
-    async def active(self, tenant_id: TenantId) -> QueryIndex:
-        """Return the index that answers now. Raises ServiceUnavailable while its embedder cannot be had."""
+    async def active(self, tenant_id: TenantId, *, embedding: bool = True) -> QueryIndex:
+        """Return the index that answers now. Raises ServiceUnavailable while its embedder cannot be had.
+
+        Without `embedding` nothing will be embedded, and nobody waits for a model.
+        """
         generation = await self.generations.active(tenant_id)
-        embedder = await self._embedder(generation)
+        embedder = await self._embedder(generation, embedding)
         table_space = embedder.space if generation is None else generation.table_space
         table = await self.lance.find_table(tenant_id, table_space, embedder.dimensions)
         return self._index(tenant_id, generation, embedder, table)
 
-    async def at(self, generation: Generation, version: int) -> QueryIndex | None:
+    async def at(self, generation: Generation, version: int, *, embedding: bool = True) -> QueryIndex | None:
         """Return a generation as it was at a version of its table; None if that is not kept any more."""
-        embedder = await self._embedder(generation)
+        embedder = await self._embedder(generation, embedding)
         snapshot = await self.lance.find_snapshot(
             generation.tenant_id, generation.table_space, generation.dimensions, version
         )
@@ -101,13 +104,14 @@ class QueryIndexes:
             return None
         return self._index(generation.tenant_id, generation, embedder, snapshot, pinned=True)
 
-    async def as_of(self, tenant_id: TenantId, name: str) -> QueryIndex:
+    async def as_of(self, tenant_id: TenantId, name: str, *, embedding: bool = True) -> QueryIndex:
         """Return the index as it was: at a version as an answer gives it, at a time, or as it was tagged.
 
         Raises ResourceNotFound for a tag or generation that there is not, IndexVersionGone for what is not kept.
         """
         generation, version = await self._named(tenant_id, name)
-        found = None if generation.state is GenerationState.RETIRED else await self.at(generation, version)
+        retired = generation.state is GenerationState.RETIRED
+        found = None if retired else await self.at(generation, version, embedding=embedding)
         if found is None:
             raise IndexVersionGone("This version of the index is not kept any more. Tag a version that is to stay.")
         return found
@@ -151,9 +155,11 @@ class QueryIndexes:
             pinned=pinned,
         )
 
-    async def _embedder(self, generation: Generation | None) -> Embedder:
-        if generation is None:
+    async def _embedder(self, generation: Generation | None, embedding: bool) -> Embedder:
+        if generation is None:  # what the table is called only the embedder knows
             return await self.embedders.configured.ready()
+        if not embedding:
+            return UnaskedEmbedder(space=generation.space, dimensions=generation.dimensions)
         embedder = await self.embedders.named(generation.embedder).ready()
         if (embedder.space, embedder.dimensions) != (generation.space, generation.dimensions):
             # The vector of a question means nothing among vectors of another space.

@@ -20,7 +20,9 @@ class StoredChunks:
     async def page(self, owner: Principal, document: DocumentView, query: ChunksQuery) -> ChunkPage:
         """Return chunks of `document`, which the caller has been shown to own."""
         total, items = 0, list[ChunkView]()
-        table = (await self.indexes.active(owner.tenant_id)).table if document.indexed_revision is not None else None
+        table = None
+        if document.indexed_revision is not None:
+            table = (await self.indexes.active(owner.tenant_id, embedding=False)).table
         if table is not None:
             document_id = DocumentId(document.document_id)
             # Counted and not taken from the document: another generation may have cut it in another way.

@@ -59,8 +59,8 @@ class TagService:
 
     async def _index(self, owner: Principal, request: TagRequest) -> QueryIndex:
         if request.index_version is None:
-            return await self.indexes.active(owner.tenant_id)
-        return await self.indexes.as_of(owner.tenant_id, request.index_version)
+            return await self.indexes.active(owner.tenant_id, embedding=False)
+        return await self.indexes.as_of(owner.tenant_id, request.index_version, embedding=False)
 
     async def all(self, owner: Principal) -> TagList:
         tags = await self.indexes.history.tags(owner.tenant_id)

@@ -59,7 +59,7 @@ class Answering:
     async def answer(self, owner: Principal, request: QueryRequest) -> QueryAnswer:
         """Return the best chunks of the caller's own documents, as SQL says they may be seen at this moment."""
         began = time.perf_counter()
-        found = await self.found(owner, request)
+        found = await self.found(owner, request, embedding=request.mode != "keyword" or request.rerank)
         fallback = found.retrieved.fallback
         return QueryAnswer(
             results=[_explained(hit) for hit in found.hits] if request.explain else found.results,
@@ -71,25 +71,29 @@ class Answering:
             explanation=self._explanation(request, found) if request.explain else None,
         )
 
-    async def found(self, owner: Principal, request: QueryRequest) -> Found:
-        """Return what answers a request, of the index as it is or as it was at `as_of`."""
-        if request.as_of is None:
-            return await self._search(owner.tenant_id, _question(request))
-        return await self._at(await self.indexes.as_of(owner.tenant_id, request.as_of), _question(request))
+    async def found(self, owner: Principal, request: QueryRequest, *, embedding: bool = True) -> Found:
+        """Return what answers a request, of the index as it is or as it was at `as_of`.
 
-    async def _search(self, tenant_id: TenantId, question: Question) -> Found:
+        Without `embedding` what is found has no embedder that could be asked anything.
+        """
+        if request.as_of is None:
+            return await self._search(owner.tenant_id, _question(request), embedding)
+        index = await self.indexes.as_of(owner.tenant_id, request.as_of, embedding=embedding)
+        return await self._at(index, _question(request))
+
+    async def _search(self, tenant_id: TenantId, question: Question, embedding: bool) -> Found:
         """Return what one version of the index knows, the one that all hits come from."""
         for _ in range(_TRIES):
-            found = await self._at(await self.indexes.active(tenant_id), question)
+            found = await self._at(await self.indexes.active(tenant_id, embedding=embedding), question)
             if await found.index.version() == found.version:
                 return found
-        return await self._search_pinned(tenant_id, question)
+        return await self._search_pinned(tenant_id, question, embedding)
 
-    async def _search_pinned(self, tenant_id: TenantId, question: Question) -> Found:
+    async def _search_pinned(self, tenant_id: TenantId, question: Question, embedding: bool) -> Found:
         # So many commits that no answer was of one version: read one version, whatever comes after it.
-        index = await self.indexes.active(tenant_id)
+        index = await self.indexes.active(tenant_id, embedding=embedding)
         if index.generation is not None and index.table is not None:
-            pinned = await self.indexes.at(index.generation, await index.table.version())
+            pinned = await self.indexes.at(index.generation, await index.table.version(), embedding=embedding)
             if pinned is not None:
                 return await self._at(pinned, question)
         raise ServiceUnavailable("The index is being changed all the time; try again in a moment.")

@@ -1,14 +1,18 @@
 """Questions are answered from the caller's own, living, newest documents."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from pipelines.retrieval.rerank import Relevance, RerankFailed
 from pipelines.retrieval.rerank_sentences import SentenceReranker
-from tests.integration.server.running import Api
+from stores.sql.models import GenerationRow
+from tests.fakes.website import website
+from tests.integration.server.running import Api, running, settings_for
 
 DOCUMENTS = "/api/v1/rag/documents"
 INGEST = "/api/v1/rag/ingest"
@@ -230,3 +234,25 @@ async def test_shares_and_differences(api: Api, client: httpx.AsyncClient) -> No
         assert len(documents) == len(set(documents)) == 2
     for options in ({"diversity": 0.5}, {"diversity": 1}, {"alpha": 0}, {"alpha": 1}, {"fusion": "rrf"}):
         assert len((await ask(client, "red apples", limit=3, **options))["results"]) == 3
+
+
+async def test_words_are_found_while_the_model_is_away(database_url: str, tmp_path: Path) -> None:
+    """Keyword questions and lists of chunks wait for no model; whatever needs one says that it is away."""
+    async with running(settings_for(tmp_path, database_url)) as api:
+        _, key = await api.tenant()
+        async with api.client(key) as client:
+            accepted = await post(client, "The dome opens at dusk.")
+            await api.work()
+        async with api.database.transaction() as session:
+            await session.execute(update(GenerationRow).values(embedder="away"))
+    async with website() as site:  # 404 whatever it is asked
+        endpoint = {"base_url": f"{site.url}/v1", "model": "m", "dimensions": 384}
+        settings = settings_for(tmp_path, database_url, embedder="away", embedding_endpoints={"away": endpoint})
+        async with running(settings) as api, api.client(key) as client:
+            found = await ask(client, "dusk", mode="keyword", explain=True)
+            assert [each["content"] for each in found["results"]] == ["The dome opens at dusk."]
+            chunks = await client.get(f"{DOCUMENTS}/{accepted['document_id']}/chunks")
+            assert (chunks.status_code, chunks.json()["total"]) == (200, 1)
+            for needing in ({}, {"mode": "vector"}, {"mode": "keyword", "rerank": True}):
+                refused = await client.post(QUERY, json={"query": "dusk", **needing})
+                assert (refused.status_code, refused.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
