@@ -12,8 +12,16 @@ import dagster as dg
 import polars as pl
 
 from assets.rag.assets import chunks, documents, embeddings, search_index
-from assets.rag.expectations import chunks_suite, coverage_suite, documents_suite, validate, vectors_suite
+from assets.rag.expectations import (
+    chunks_suite,
+    coverage_suite,
+    documents_suite,
+    languages_suite,
+    validate,
+    vectors_suite,
+)
 from assets.rag.index_state import index_coverage, longest_tail
+from assets.rag.languages import chunk_languages
 from assets.rag.partitions import BUCKET_PARTITIONS
 from assets.rag.tables import exploded, generations_in, vector_norms
 from assets.resources import PlatformResource
@@ -44,6 +52,19 @@ def chunks_are_sound(platform: PlatformResource, chunks: pl.DataFrame, documents
     windows = [platform.embedders.open(found.embedder).max_tokens for found in generations_in(chunks)]
     suite = chunks_suite(documents["document_id"].to_list(), max(windows, default=0))
     return validate(exploded(chunks, "passages"), suite)
+
+
+@_check(chunks, blocking=False)
+def languages_are_known(platform: PlatformResource, chunks: pl.DataFrame) -> dg.AssetCheckResult:
+    """Most chunks are in a language that their embedder knows; the others are found by their words, not by meaning."""
+    told = chunk_languages(chunks, lambda index: platform.embedders.open(index.embedder).languages)
+    held = validate(told, languages_suite)
+    by_language = dict(told["language"].value_counts(sort=True).iter_rows())
+    return dg.AssetCheckResult(
+        passed=held.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={**held.metadata, "chunks_by_language": by_language},
+    )
 
 
 @_check(embeddings)
@@ -80,6 +101,7 @@ def index_tail_is_short(platform: PlatformResource, search_index: pl.DataFrame) 
 RAG_CHECKS = [
     documents_are_identified,
     chunks_are_sound,
+    languages_are_known,
     vectors_have_length_one,
     every_chunk_has_its_vector,
     index_holds_every_chunk,

@@ -12,6 +12,8 @@ Suite = Callable[[Any], list[Any]]
 
 _NORM_TOLERANCE = 1e-3
 _SAMPLES = 5
+# Quotations and names are no reason to choose another embedder; a tenth of all texts is.
+_MOST_FOREIGN = 0.1
 
 
 def documents_suite(expect: Any) -> list[Any]:
@@ -43,6 +45,11 @@ def chunks_suite(document_ids: Sequence[str], max_tokens: int) -> Suite:
         ]
 
     return suite
+
+
+def languages_suite(expect: Any) -> list[Any]:
+    """Most chunks are in a language that the embedder of their index knows."""
+    return [expect.ExpectColumnValuesToBeNull(column="foreign", mostly=1 - _MOST_FOREIGN)]
 
 
 def vectors_suite(dimensions: Collection[int]) -> Suite:

@@ -113,7 +113,7 @@ def vector_norms(table: pl.DataFrame) -> pl.DataFrame:
 
 def generations_in(table: pl.DataFrame) -> list[Generation]:
     """Return the indexes that the works of a stage's table go to."""
-    return [_generation(text) for text in table["generation"].drop_nulls().unique(maintain_order=True)]
+    return [generation_of(text) for text in table["generation"].drop_nulls().unique(maintain_order=True)]
 
 
 def progress_in(table: pl.DataFrame, stage: str) -> dict[JobId, dict[str, int | str]]:
@@ -189,7 +189,7 @@ def _job(row: dict[str, Any]) -> Job:
 
 
 def _work(row: dict[str, Any], table: pl.DataFrame) -> Work:
-    generation = None if row["generation"] is None else _generation(row["generation"])
+    generation = None if row["generation"] is None else generation_of(row["generation"])
     return Work(
         job=_job(row),
         document=_document(row["document"]),
@@ -208,7 +208,8 @@ def _vectors(rows: pl.Series, generation: Generation | None) -> Vectors | None:
     return rows.explode(empty_as_null=False).to_numpy().reshape(-1, generation.dimensions)
 
 
-def _generation(text: str) -> Generation:
+def generation_of(text: str) -> Generation:
+    """Return the index that a row's `generation` spells."""
     fields = json.loads(text)
     return Generation(**{**fields, "state": GenerationState(fields["state"])})
 

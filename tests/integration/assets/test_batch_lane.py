@@ -59,6 +59,7 @@ def test_checks_are_recorded_for_the_partition(batch: Batch) -> None:
         for name in (
             "documents_are_identified",
             "chunks_are_sound",
+            "languages_are_known",
             "vectors_have_length_one",
             "every_chunk_has_its_vector",
             "index_holds_every_chunk",

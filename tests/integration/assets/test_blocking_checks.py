@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import dagster as dg
 import numpy as np
+import pytest
 
 from pipelines.embedding.base import Vectors
 from pipelines.embedding.hashed import HashEmbedder
@@ -47,3 +49,26 @@ def test_jobs_of_a_refused_run_are_done_by_the_next(batch: Batch) -> None:
     assert batch.stored_chunks(tenant_id).keys() == set(posted)
     assert {row.status for row in batch.documents().values()} == {DocumentStatus.INDEXED}
     assert {job.attempt for job in batch.jobs()} == {2}
+
+
+class EnglishOnly(HashEmbedder):
+    """An embedder that knows one language."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.languages = frozenset({"en"})
+
+
+@pytest.mark.parametrize(("german", "passed"), [(1, True), (5, False)])
+def test_languages_that_the_embedder_does_not_know_are_a_warning(batch: Batch, german: int, passed: bool) -> None:
+    """A tenth may be foreign; more is told with how many of each, and everything is indexed all the same."""
+    english = [f"The dome opens at dusk, and this is what is known of it as of note {number}." for number in range(12)]
+    texts = [f"Die Kuppel wird bei Regen geschlossen und der Spiegel mit Notiz {n} gereinigt." for n in range(german)]
+    tenant_id = batch.tenant(bucket=3)
+    posted = batch.post(tenant_id, [*english, *texts], lane=Lane.BATCH)
+    result = batch.materialize(3, platform=with_embedder(EnglishOnly()))
+    assert result.success
+    [found] = [check for check in result.get_asset_check_evaluations() if check.check_name == "languages_are_known"]
+    assert (found.passed, found.severity, found.partition) == (passed, dg.AssetCheckSeverity.WARN, "bucket_03")
+    assert found.metadata["chunks_by_language"].value == {"en": 12, "de": german}
+    assert batch.stored_chunks(tenant_id).keys() == set(posted)

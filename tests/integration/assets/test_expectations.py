@@ -5,12 +5,21 @@ from typing import Any
 import polars as pl
 import pytest
 
-from assets.rag.expectations import Suite, chunks_suite, coverage_suite, documents_suite, validate, vectors_suite
+from assets.rag.expectations import (
+    Suite,
+    chunks_suite,
+    coverage_suite,
+    documents_suite,
+    languages_suite,
+    validate,
+    vectors_suite,
+)
 
 DOCUMENT = {"job_id": "j1", "tenant_id": "t", "document_id": "d1", "revision": 1, "fence": 1}
 OTHER = {"job_id": "j2", "document_id": "d2"}
 CHUNK = {"document_id": "d1", "revision": 1, "position": 0, "text": "a", "tokens": 1, "start": 0, "end": 1}
 VECTOR = {"document_id": "d1", "norm": 1.0, "dimensions": 384}
+LANGUAGE = {"document_id": "d1", "position": 0, "language": "en", "foreign": None}
 COUNTS = {"document_id": "d1", "found": 2, "planned": 2}
 CHUNKS = chunks_suite(["d1", "d2"], max_tokens=10)
 VECTORS = vectors_suite({384})
@@ -27,7 +36,13 @@ def refused(suite: Suite, *rows: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("suite", "row"),
-    [(documents_suite, DOCUMENT), (CHUNKS, CHUNK), (VECTORS, VECTOR), (coverage_suite, COUNTS)],
+    [
+        (documents_suite, DOCUMENT),
+        (CHUNKS, CHUNK),
+        (VECTORS, VECTOR),
+        (languages_suite, LANGUAGE),
+        (coverage_suite, COUNTS),
+    ],
 )
 def test_sound_rows_pass(suite: Suite, row: dict[str, Any]) -> None:
     """Rows that are as they should be, and a table without any, hold every expectation."""
@@ -57,6 +72,7 @@ def test_sound_rows_pass(suite: Suite, row: dict[str, Any]) -> None:
         (VECTORS, VECTOR, {"norm": float("nan")}, "expect_column_values_to_be_between"),
         (VECTORS, VECTOR, {"norm": None}, "expect_column_values_to_not_be_null"),
         (VECTORS, VECTOR, {"dimensions": 128}, "expect_column_values_to_be_in_set"),
+        (languages_suite, LANGUAGE, {"language": "de", "foreign": "de"}, "expect_column_values_to_be_null"),
         (coverage_suite, COUNTS, {"found": 1}, "expect_column_pair_values_to_be_equal"),
     ],
 )
