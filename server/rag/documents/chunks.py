@@ -38,6 +38,9 @@ def _chunk(row: dict[str, Any]) -> ChunkView:
         chunk_id=row["chunk_id"],
         position=row["position"],
         content=row["text"],
+        tokens=row["tokens"],
         page=row["page"],
         section=row["section"],
+        start=row["start"],
+        end=row["end"],
     )

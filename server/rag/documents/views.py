@@ -166,11 +166,16 @@ class CollectionPage(Answer):
 
 
 class ChunkView(Answer):
+    """A chunk: characters `start` to `end` of the document's text."""
+
     chunk_id: str
     position: int
     content: str
+    tokens: int
     page: int | None
     section: str | None
+    start: int
+    end: int
 
 
 class ChunkPage(Answer):

@@ -47,7 +47,10 @@ async def test_a_preview_is_what_posting_makes(api: Api, client: httpx.AsyncClie
     document_id = (await client.post("/api/v1/rag/ingest", json=posted)).json()["document_id"]
     await api.work()
     chunks = (await client.get(f"{DOCUMENTS}/{document_id}/chunks", params={"limit": 100})).json()
-    assert [chunk["content"] for chunk in chunks["items"]] == [chunk["content"] for chunk in shown["chunks"]]
+    told = ("position", "content", "tokens", "page", "section", "start", "end")
+    assert [[chunk[name] for name in told] for chunk in chunks["items"]] == [
+        [chunk[name] for name in told] for chunk in shown["chunks"]
+    ]
 
 
 async def test_what_would_fail_says_why(client: httpx.AsyncClient) -> None:
