@@ -4,10 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipelines.document import Hit
-from pipelines.embedding.base import Embedder
+from pipelines.embedding.base import Embedder, Vectors
 from pipelines.retrieval.languages import alpha_for
 from pipelines.retrieval.sentences import sentence_spans
 
@@ -19,6 +17,9 @@ _ALIKE = 0.9
 _NEARLY_AS_GOOD = 0.85
 _COVERAGE_SHARE = 0.25
 _FEWEST_LETTERS = 12
+# A heading names what is asked and answers nothing; it stands where nothing better does.
+_HEADING_SHARE = 0.7
+_HEADING = re.compile(r"[^\n.!?…:;。！？]{1,80}(?=[ \t]*\n\s*\n)")
 _WORD = re.compile(r"\w+")
 
 
@@ -52,21 +53,29 @@ def extract(query: str, hits: Sequence[Hit], embedder: Embedder, *, most: int) -
         alike = [max(0.0, float(cosine)) for cosine in vectors[1:] @ vectors[0]]
     else:  # vectors of this language mean little
         alike = [_coverage(asked, hit.text[start:end]) for hit, start, end in found]
+    headings = [_is_heading(hit.text, start, end) for hit, start, end in found]
     confidences = [
-        (1 - _COVERAGE_SHARE) * likeness + _COVERAGE_SHARE * _coverage(asked, hit.text)
-        for likeness, (hit, _, _) in zip(alike, found, strict=True)
+        (_HEADING_SHARE if heading else 1.0)
+        * ((1 - _COVERAGE_SHARE) * likeness + _COVERAGE_SHARE * _coverage(asked, hit.text))
+        for likeness, heading, (hit, _, _) in zip(alike, headings, found, strict=True)
     ]
-    order = sorted(range(len(found)), key=lambda place: (-round(confidences[place], 6), place))
+    return [
+        Extracted(hit=found[place][0], start=found[place][1], end=found[place][2], confidence=confidences[place])
+        for place in _best(confidences, vectors[1:], headings, most)
+    ]
+
+
+def _best(confidences: Sequence[float], vectors: Vectors, headings: Sequence[bool], most: int) -> list[int]:
+    """Return the places of the best that differ from each other; a heading joins nobody."""
+    order = sorted(range(len(confidences)), key=lambda place: (-round(confidences[place], 6), place))
     chosen: list[int] = []
     for place in order:
         if len(chosen) == most or confidences[place] < _NEARLY_AS_GOOD * confidences[order[0]]:
             break
-        if not chosen or float(np.max(vectors[[1 + other for other in chosen]] @ vectors[1 + place])) < _ALIKE:
+        nearest = max((float(vectors[other] @ vectors[place]) for other in chosen), default=0.0)
+        if not chosen or (nearest < _ALIKE and not headings[place]):
             chosen.append(place)
-    return [
-        Extracted(hit=found[place][0], start=found[place][1], end=found[place][2], confidence=confidences[place])
-        for place in chosen
-    ]
+    return chosen
 
 
 def _candidates(hits: Sequence[Hit]) -> list[tuple[Hit, int, int]]:
@@ -83,6 +92,12 @@ def _candidates(hits: Sequence[Hit]) -> list[tuple[Hit, int, int]]:
 def _says_something(sentence: str) -> bool:
     letters = sum(map(str.isalpha, sentence))
     return letters >= _FEWEST_LETTERS or (letters >= _FEWEST_LETTERS // 4 and not sentence.isascii())
+
+
+def _is_heading(text: str, start: int, end: int) -> bool:
+    """Return whether a short line stands alone above something, without the stop that ends a sentence."""
+    found = _HEADING.match(text, start)
+    return found is not None and found.end() == end
 
 
 def _words(text: str) -> set[str]:
