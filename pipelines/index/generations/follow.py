@@ -5,7 +5,7 @@ is not noted is done again, with the same outcome.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import EmbeddingFailed, IndexingFailed, IngestFailed, InternalFailure
@@ -25,6 +25,9 @@ log = get_logger()
 
 # A batch shares parsing children, an embedding call and one Lance commit.
 BATCH_DOCUMENTS = 32
+# A document that cannot be indexed stands in the way of a promotion, and this one could be before: a parser that was
+# killed, or too slow on a busy machine, is not its fault.
+_TRIES = 3
 
 Told = Callable[["Followed"], Awaitable[None]]
 
@@ -83,17 +86,34 @@ class Follower:
 
     async def _batch(self, generation: Generation, behind: Sequence[Behind]) -> Followed:
         stored = await self.tools.documents.revisions_of([(found.document_id, found.revision) for found in behind])
-        works = await asyncio.gather(
-            *(self._fetch(generation, stored.get((found.document_id, found.revision)), found) for found in behind)
+        done: dict[DocumentId, Work] = {}
+        left = behind
+        for _ in range(_TRIES):
+            done |= {work.job.document_id: work for work in await self._tried(generation, stored, left)}
+            left = [found for found in left if done[found.document_id].failure is not None]
+            if not left:
+                break
+        return await self._write(generation, behind, list(done.values()))
+
+    async def _tried(
+        self,
+        generation: Generation,
+        stored: Mapping[tuple[DocumentId, int], StoredRevision],
+        behind: Sequence[Behind],
+    ) -> list[Work]:
+        """Take documents through every step. Raises what is no fault of theirs."""
+        done: list[Work] = list(
+            await asyncio.gather(
+                *(self._fetch(generation, stored.get((found.document_id, found.revision)), found) for found in behind)
+            )
         )
-        done: list[Work] = list(works)
         for step in (parse, chunk, embed):
             done = await step(self.tools, done)
         for work in done:
             # The documents are sound: to say that they failed would be to lose them.
             if isinstance(work.failure, EmbeddingFailed | IndexingFailed):
                 raise work.failure
-        return await self._write(generation, behind, done)
+        return done
 
     async def _fetch(self, generation: Generation, found: StoredRevision | None, wanted: Behind) -> Work:
         work = Work(job=_job_of(generation, wanted), generation=generation)

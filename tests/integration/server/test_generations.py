@@ -1,6 +1,9 @@
 """Another index is built beside the one that answers, and takes its place without anybody noticing."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -8,9 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
+from core.errors import ParsingTimedOut
+from pipelines.document import SourceFile
+from pipelines.parsing.base import ParsedFile
 from pipelines.streams.ingest_lane import IngestLane
 from stores.redis import Bell
 from stores.sql.models import GenerationDocumentRow, GenerationRow, IndexMoveRow, IndexPointerRow
+from tests.fakes.parsing import ParagraphParser
 from tests.integration.server.running import Api
 from tests.integration.server.test_query import ask, post
 
@@ -190,6 +197,41 @@ async def test_changed_questions_are_asked_anew(api: Api, client: httpx.AsyncCli
     assert await api.build() == 1
     assert await api.build() == 0
     assert (await promote(client, candidate)).status_code == 200
+
+
+class StumblingParser(ParagraphParser):
+    """Fails at each file as often as it is told to, before it reads it."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self._failed: Counter[bytes] = Counter()
+
+    async def parse(self, files: Sequence[SourceFile]) -> list[ParsedFile]:
+        return [self._stumbled(file.content) or (await ParagraphParser.parse(self, [file]))[0] for file in files]
+
+    def _stumbled(self, content: bytes) -> ParsedFile | None:
+        self._failed[content] += 1
+        late = ParsingTimedOut("The parser did not finish in time.")
+        return ParsedFile(failure=late) if self._failed[content] <= self._times else None
+
+
+@pytest.mark.parametrize(("times", "indexed"), [(2, 3), (99, 0)])
+async def test_a_parser_that_stumbles_costs_no_document(
+    api: Api, client: httpx.AsyncClient, times: int, indexed: int
+) -> None:
+    """A document that could be read before is tried again; what cannot be read now is counted, and in the way."""
+    await post_all(api, client)
+    candidate = await created(client, chunking=FINE)
+    builder = api.builder()
+    tools = replace(builder.follower.tools, parser=StumblingParser(times))
+    [generation] = [found for found in await builder.work.following() if found.number == 2]
+    await replace(builder, follower=replace(builder.follower, tools=tools)).build(generation)
+    progress = (await shown(client, candidate))["progress"]
+    assert (progress["indexed"], progress["failed"], progress["behind"]) == (indexed, 3 - indexed, 0)
+    promoted = await promote(client, candidate)
+    assert promoted.status_code == (200 if indexed else 409)
+    if not indexed:
+        assert promoted.json()["error"]["details"] == {"documents_failed": 3}
 
 
 async def test_a_retired_generation_is_gone(api: Api, client: httpx.AsyncClient) -> None:
