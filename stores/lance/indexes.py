@@ -26,10 +26,14 @@ def _text_index() -> FTS:
     return FTS(base_tokenizer="icu", language="English", stem=True, remove_stop_words=True, with_position=False)
 
 
-async def ensure_indexes(table: LanceTable) -> list[str]:
-    """Create the indexes that a table of this size should have and lacks; return the columns they are on."""
+async def ensure_indexes(table: LanceTable, *, reading: bool = False) -> list[str]:
+    """Create the indexes that a table of this size should have and lacks; return the columns they are on.
+
+    Whoever is only `reading` makes the one that no search of words goes without, which takes a moment on a new table.
+    The others take seconds, and are for the holder of the table's lease.
+    """
     wanted: dict[str, Any] = {"text": _text_index()}
-    if await table.count_rows() >= INDEX_FROM_ROWS:
+    if not reading and await table.count_rows() >= INDEX_FROM_ROWS:
         wanted |= {"vector": IvfRq(distance_type="cosine"), "terms": LabelList(), "document_id": BTree()}
     missing = [column for column in wanted if column not in await indexed_columns(table)]
     for column in missing:

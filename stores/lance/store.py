@@ -115,7 +115,7 @@ class LanceStore:
             if not make:
                 return None
             opened = await self._create(connection, name, dimensions)
-        await ensure_indexes(opened)
+        await ensure_indexes(opened, reading=not make)
         found = (await opened.schema()).field("vector").type.list_size
         return ChunkTable(name, opened, dimensions=found, residents=self._residents)
 

@@ -100,3 +100,15 @@ async def test_a_grown_table_gains_its_indexes(tmp_path: Path, monkeypatch: pyte
     assert "late" in (await table.search_vector(question, 100, where))["document_id"].to_pylist()
     assert await table.count(where) == 121
     assert await table.delete_documents([DocumentId("late")]) == 1
+
+
+async def test_who_only_reads_makes_no_index_of_a_grown_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question must not wait while it builds what is the lease holder's to build; it finds everything without."""
+    table = await LanceStore(tmp_path / "lance").open_table(TENANT, EMBEDDER.space, 64)
+    await put(table, *(cut(f"d{number}", [f"word{number}"]) for number in range(300)))
+    monkeypatch.setattr(indexes, "INDEX_FROM_ROWS", 200)
+    reader = await LanceStore(tmp_path / "lance", resident_bytes=0).find_table(TENANT, EMBEDDER.space, 64)
+    assert reader is not None
+    found = await reader.search_vector(EMBEDDER.embed(["word7"])[0], 1)
+    assert found["document_id"].to_pylist() == ["d7"]
+    assert set(await table.ensure_indexes()) == {"vector", "terms", "document_id"}  # nobody had made them
