@@ -70,6 +70,7 @@ class Folder:
     def _entries(self) -> list[FileEntry]:
         if not self._files.isdir(self._root) or (self._is_local and self._is_outside()):
             raise FileNotFoundError(self._root)
+        self._files.invalidate_cache()  # object stores' listings are remembered, for this process's next crawl as well
         found = self._files.find(self._root, detail=True)
         return [
             FileEntry(name=path.removeprefix(f"{self._root}/"), size_bytes=info["size"], fingerprint=_fingerprint(info))

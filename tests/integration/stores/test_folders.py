@@ -1,10 +1,63 @@
 """Sources read below the folders that were opened to them, and nowhere else."""
 
+import hashlib
 from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from stores.folders import Folder, is_below
+
+
+class Bucket(MemoryFileSystem):  # type: ignore[misc]
+    """An object store as fsspec shows one: with ETags, and with listings that are remembered until they are let go."""
+
+    protocol = "bucket"
+    store: ClassVar[dict[str, Any]] = {}
+    listings: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        stripped: str = MemoryFileSystem._strip_protocol(path.removeprefix("bucket://"))
+        return stripped
+
+    def find(self, path: str, **options: Any) -> Any:
+        if path not in self.listings:
+            found = super().find(path, **options)
+            etags = {name: hashlib.md5(self.store[name].getvalue()).hexdigest() for name in found}
+            self.listings[path] = {name: {**info, "ETag": etags[name]} for name, info in found.items()}
+        return self.listings[path]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.listings.clear()
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    fsspec.register_implementation("bucket", Bucket, clobber=True)
+    Bucket.store.clear()
+    return Bucket()
+
+
+async def test_a_bucket_is_a_folder_like_any_other(bucket: Bucket) -> None:
+    """Files by their names below the prefix; each listing is new, and a file of the same length is another file."""
+    assert is_below("bucket://papers/open", ["bucket://papers"])
+    bucket.pipe({"bucket://papers/open/a.txt": b"one", "bucket://papers/open/deep/b.txt": b"two"})
+    bucket.pipe({"bucket://papers/opened/c.txt": b"beside"})
+    folder = Folder("bucket://papers/open", ["bucket://papers"])
+    before = {entry.name: entry for entry in await folder.entries()}
+    assert [(name, entry.size_bytes) for name, entry in before.items()] == [("a.txt", 3), ("deep/b.txt", 3)]
+    assert await folder.read("deep/b.txt", max_bytes=2) == b"two"
+
+    bucket.pipe({"bucket://papers/open/a.txt": b"ONE", "bucket://papers/open/d.txt": b"new"})
+    after = {entry.name: entry for entry in await folder.entries()}
+    assert list(after) == ["a.txt", "d.txt", "deep/b.txt"]
+    assert after["a.txt"].fingerprint != before["a.txt"].fingerprint
+    assert after["deep/b.txt"] == before["deep/b.txt"]
+    with pytest.raises(FileNotFoundError):
+        await Folder("bucket://papers/nothing", ["bucket://papers"]).entries()
 
 
 @pytest.fixture
