@@ -71,7 +71,8 @@ async def get_source(request: Request, owner: RagReader, source_id: str) -> HTTP
 async def change_source(request: Request, owner: RagWriter, source_id: str, body: SourceChange) -> HTTPResponse:
     """Change how often a source is crawled and how much a crawl may delete, pause it, or go on.
 
-    `webhook_secret` takes the place of the one that there is. Other metadata, or another way of chunking, reach its documents with the next crawl, as new revisions.
+    `webhook_secret` takes the place of the one that there is. Other metadata, or another way of chunking, reach its
+    documents with the next crawl, as new revisions.
     """
     return _tagged(await _sources(request).change(owner, source_id, body, expected_tags(request)))
 
