@@ -144,6 +144,7 @@ async def test_ping_and_what_is_no_push_are_answered(api: Api) -> None:
         ("acme/cranes@v1:docs", {"ref": "refs/tags/v1"}, None),
     ],
 )
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_push_elsewhere_is_ignored_with_a_sentence(
     api: Api, location: str, push: dict[str, Any], said: str | None
 ) -> None:
@@ -264,6 +265,7 @@ async def test_what_is_not_signed_learns_nothing(api: Api) -> None:
         assert (await source.post(body, given(signed))).status_code == 202  # it was none of the rest
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_what_is_signed_and_no_push_is_refused(api: Api) -> None:
     """A body that is none, headers that are missing or doubled, other types of content: 400 or 415, and nothing due."""
     _, key = await api.tenant()
@@ -290,6 +292,7 @@ async def test_what_is_signed_and_no_push_is_refused(api: Api) -> None:
         assert await source.due_at() is None
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_body_longer_than_githubs_is_not_read(api: Api) -> None:
     """26 MB are refused by what they say, and by what they are; without a signature not one byte is waited for."""
     _, key = await api.tenant()
