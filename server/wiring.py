@@ -59,7 +59,8 @@ from server.telemetry.service import Telemetry
 from server.webhooks.deliveries.service import DeliveryService
 from server.webhooks.endpoints.service import EndpointService
 from server.webhooks.events.service import EventService
-from server.webhooks.sealing import Sealing
+from server.webhooks.inbound.service import PushService
+from server.webhooks.sealing import PushSealing, Sealing
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.egress import Admission, Allowance
@@ -123,6 +124,7 @@ class Parts:
     webhook_endpoints: EndpointService
     webhook_deliveries: DeliveryService
     events: EventService
+    pushes: PushService
     health: HealthService
     telemetry: Telemetry
 
@@ -269,6 +271,14 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     clock=clock,
                     new_id=new_id,
                     folders=settings.source_folders,
+                    secret_seal=PushSealing(envelope=envelope),
+                ),
+                pushes=PushService(
+                    database=database,
+                    sealing=PushSealing(envelope=envelope),
+                    audit=audit,
+                    clock=clock,
+                    new_id=new_id,
                 ),
                 webhook_endpoints=EndpointService(
                     database=database,

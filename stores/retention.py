@@ -15,6 +15,7 @@ from stores.sql.models import (
     RevokedTokenRow,
     SessionRow,
     SigningKeyRow,
+    SourcePushRow,
     WebhookDeliveryRow,
 )
 
@@ -22,6 +23,8 @@ from stores.sql.models import (
 _ENDED_SESSIONS_KEPT_FOR = timedelta(days=30)
 # So long a cursor may stay behind, and a delivery be looked at and replayed.
 _EVENTS_KEPT_FOR = timedelta(days=30)
+# GitHub sends again what is not older than three days.
+_PUSHES_KEPT_FOR = timedelta(days=7)
 # Deleted in one transaction, so that other writers get their turn between.
 _AT_ONCE = 5_000
 
@@ -43,6 +46,7 @@ def _conditions(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (RefreshTokenRow, RefreshTokenRow.session_id.in_(select(SessionRow.id).where(ended_sessions))),
         (SessionRow, ended_sessions),
         (SigningKeyRow, SigningKeyRow.retired_at <= now),
+        (SourcePushRow, SourcePushRow.received_at <= now - _PUSHES_KEPT_FOR),
         (WebhookDeliveryRow, WebhookDeliveryRow.created_at <= now - _EVENTS_KEPT_FOR),
         (OutboxRow, and_(OutboxRow.number.is_not(None), OutboxRow.created_at <= now - _EVENTS_KEPT_FOR)),
     ]

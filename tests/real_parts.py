@@ -61,6 +61,16 @@ def redis_process() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
 
 
 @contextlib.contextmanager
+def started_anew(ended: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the command of a process that has ended once more, for the length of the block; yield the process."""
+    with subprocess.Popen(ended.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """Yield the SQLAlchemy URL of a real PostgreSQL's maintenance database."""
     if given := os.environ.get("CODEXOS_TEST_DATABASE_URL"):

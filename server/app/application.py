@@ -47,6 +47,7 @@ from server.telemetry.routes import telemetry
 from server.webhooks.deliveries.routes import deliveries
 from server.webhooks.endpoints.routes import endpoints
 from server.webhooks.events.routes import event_types, events
+from server.webhooks.inbound.routes import inbound
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -100,6 +101,7 @@ def operations() -> list[Operation]:
             deliveries,
             event_types,
             events,
+            inbound,
         )
     )
 

@@ -12,7 +12,7 @@ from sanic.http import Http
 from core.errors import PayloadTooLarge, ServiceUnavailable, UnsupportedMediaType, ValidationFailed
 from server.errors import RequestTimedOut
 from server.middleware import multipart, strict_json
-from server.openapi.models import JSON, NDJSON, FormBody, RequestBody, Upload
+from server.openapi.models import JSON, NDJSON, FormBody, RawBody, RequestBody, Upload
 from server.openapi.violations import violations_of
 
 # Bodies up to this size are read at once; longer ones wait for room in the budget.
@@ -23,21 +23,54 @@ _SLOWEST_BYTES_PER_SECOND = 64 * 1024
 _PATIENCE_SECONDS = 30.0
 
 
+# Of raw bodies, all together. Whoever may send them is known only when they are read: they crowd out nobody else's.
+_RAW_BYTES = 100 * 1024 * 1024
+
+
+class Room:
+    """So many bytes of long bodies are held at once; more wait a moment."""
+
+    def __init__(self, free_bytes: int) -> None:
+        self._free_bytes = free_bytes
+        self._freed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def held(self, wanted: int) -> AsyncIterator[None]:
+        """Raises ServiceUnavailable."""
+        if wanted <= _SMALL_BYTES:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_BUDGET_WAIT_SECONDS), self._freed:
+                await self._freed.wait_for(lambda: self._free_bytes >= wanted)
+                self._free_bytes -= wanted
+        except TimeoutError:
+            raise ServiceUnavailable("Too many large uploads are under way. Try again in a moment.") from None
+        try:
+            yield
+        finally:
+            async with self._freed:
+                self._free_bytes += wanted
+                self._freed.notify_all()
+
+
 class BodyReader:
     """One a process. `max_bytes` bounds one body, four times that all that are being read at the same time."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._free_bytes = 4 * max_bytes
-        self._freed = asyncio.Condition()
+        self._room = Room(4 * max_bytes)
+        self._raw_room = Room(_RAW_BYTES)
 
     async def read(self, request: Request, bodies: Mapping[str, type[RequestBody]]) -> RequestBody:
         """Return the body as the model for its media type. Raises the ApiErrors of malformed requests."""
         media_type = self._media_type(request, bodies)
         model = bodies[media_type]
-        expected = self._expected_bytes(request)
-        async with self._room_for(expected):
-            raw = await self._receive(request, expected)
+        if issubclass(model, RawBody):
+            return await self._raw(request, model)
+        expected = _expected_bytes(request, self._max_bytes)
+        async with self._room.held(expected):
+            raw = await _receive(request, expected, self._max_bytes)
             if media_type == JSON:
                 return _validated(model, strict_json.parse(raw))
             if media_type == NDJSON:
@@ -46,6 +79,12 @@ class BodyReader:
             raw.clear()
         assert issubclass(model, FormBody)
         return _validated(model, _fields(model, parts))
+
+    async def _raw(self, request: Request, model: type[RawBody]) -> RawBody:
+        model.admit(request)
+        expected = _expected_bytes(request, model.max_bytes)
+        async with self._raw_room.held(expected):
+            return model(content=bytes(await _receive(request, expected, model.max_bytes)))
 
     async def pass_over(self, request: Request) -> None:
         """Read what an operation that takes no body was sent all the same. Raises PayloadTooLarge, RequestTimedOut.
@@ -75,47 +114,32 @@ class BodyReader:
             raise UnsupportedMediaType(f"Send the body, unpacked, as {' or '.join(accepted)}.", accepted=accepted)
         return media_type
 
-    def _expected_bytes(self, request: Request) -> int:
-        """Return how many bytes may come. Raises PayloadTooLarge before the first is read, if the header says so."""
-        header = request.headers.get("content-length")
-        expected = int(header) if header is not None else self._max_bytes  # the framework has checked the digits
-        if expected > self._max_bytes:
-            raise self._too_large()
-        return expected
 
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"The request body is longer than {self._max_bytes} bytes.", limit_bytes=self._max_bytes)
+def _expected_bytes(request: Request, most: int) -> int:
+    """Return how many bytes may come. Raises PayloadTooLarge before the first is read, if the header says so."""
+    header = request.headers.get("content-length")
+    expected = int(header) if header is not None else most  # the framework has checked the digits
+    if expected > most:
+        raise _too_large(most)
+    return expected
 
-    async def _receive(self, request: Request, expected: int) -> bytearray:
-        raw = bytearray()
-        stream = cast(Http, request.stream)  # the only kind there is outside of ASGI
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS + expected / _SLOWEST_BYTES_PER_SECOND):
-                async for received in stream:
-                    raw += received
-                    if len(raw) > self._max_bytes:
-                        raise self._too_large()
-        except TimeoutError:
-            raise RequestTimedOut("The request body did not arrive in time.") from None
-        return raw
 
-    @asynccontextmanager
-    async def _room_for(self, wanted: int) -> AsyncIterator[None]:
-        if wanted <= _SMALL_BYTES:
-            yield
-            return
-        try:
-            async with asyncio.timeout(_BUDGET_WAIT_SECONDS), self._freed:
-                await self._freed.wait_for(lambda: self._free_bytes >= wanted)
-                self._free_bytes -= wanted
-        except TimeoutError:
-            raise ServiceUnavailable("Too many large uploads are under way. Try again in a moment.") from None
-        try:
-            yield
-        finally:
-            async with self._freed:
-                self._free_bytes += wanted
-                self._freed.notify_all()
+def _too_large(most: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is longer than {most} bytes.", limit_bytes=most)
+
+
+async def _receive(request: Request, expected: int, most: int) -> bytearray:
+    raw = bytearray()
+    stream = cast(Http, request.stream)  # the only kind there is outside of ASGI
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS + expected / _SLOWEST_BYTES_PER_SECOND):
+            async for received in stream:
+                raw += received
+                if len(raw) > most:
+                    raise _too_large(most)
+    except TimeoutError:
+        raise RequestTimedOut("The request body did not arrive in time.") from None
+    return raw
 
 
 def _validated(model: type[RequestBody], value: Any) -> RequestBody:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from sanic import Request
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -50,6 +53,17 @@ class LinesBody(RequestBody):
     """A body sent as JSON texts, one a line. Its one field `items` has what each line is, or the error that it is."""
 
     media_type = NDJSON
+
+
+class RawBody(RequestBody):
+    """A body as it was sent, byte for byte: whoever signed it signed these. Read apart from all other kinds."""
+
+    max_bytes: ClassVar[int]
+    content: bytes
+
+    @classmethod
+    def admit(cls, request: "Request") -> None:
+        """Raise the ApiError of a request that is refused whatever its body is, before that is read."""
 
 
 class FormBody(RequestBody):

@@ -1,4 +1,4 @@
-"""An endpoint's secrets and headers at rest: sealed under the installation's root key, each in its own place."""
+"""Secrets and headers of endpoints, and of sources that take pushes, at rest: each sealed in its own place."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from vault.envelope import Envelope
 
 _SECRET = "webhook-secret"
 _HEADERS = "webhook-headers"
+_PUSHES = "source-webhook-secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +26,16 @@ class Sealing:
 
     def open_headers(self, sealed: bytes, endpoint_id: str) -> str:
         return self.envelope.open(sealed, purpose=_HEADERS, place=endpoint_id).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushSealing:
+    """What is sealed for one source opens for no other. Opening raises SealBroken."""
+
+    envelope: Envelope
+
+    def seal(self, secret: str, source_id: str) -> bytes:
+        return self.envelope.seal(secret.encode(), purpose=_PUSHES, place=source_id)
+
+    def open(self, sealed: bytes, source_id: str) -> str:
+        return self.envelope.open(sealed, purpose=_PUSHES, place=source_id).decode()

@@ -18,6 +18,7 @@ from server.rag.sources.schemas import (
     SourceChange,
     SourceDeleted,
     SourceList,
+    SourceMade,
     SourceRemoval,
     SourceView,
 )
@@ -33,18 +34,19 @@ def _sources(request: Request) -> "SourceService":
     return service
 
 
-def _tagged(view: SourceView, *, status: int = 200) -> HTTPResponse:
-    return answered(view, status=status, headers={"etag": etag_of(view.version)})
+def _tagged(view: SourceView) -> HTTPResponse:
+    return answered(view, headers={"etag": etag_of(view.version)})
 
 
-@sources.operation("POST", "/sources", answers={201: SourceView}, errors=[Conflict])
+@sources.operation("POST", "/sources", answers={201: SourceMade}, errors=[Conflict])
 async def create_source(request: Request, owner: RagWriter, body: SourceBody) -> HTTPResponse:
     """Keep documents in step with a page, a site's sitemap, a repository or a folder.
 
     With a cadence it is crawled at once and then as often as that says: what is new or different is indexed, what has
-    vanished is deleted.
+    vanished is deleted. The answer of a github source holds the secret of its webhook: it is not shown again.
     """
-    return _tagged(await _sources(request).create(owner, body), status=201)
+    made = await _sources(request).create(owner, body)
+    return answered(made, status=201, headers={"etag": etag_of(made.version), "cache-control": "no-store"})
 
 
 @sources.operation("GET", "/sources", answers={200: SourceList})
@@ -63,13 +65,14 @@ async def get_source(request: Request, owner: RagReader, source_id: str) -> HTTP
     "PATCH",
     "/sources/{source_id}",
     answers={200: SourceView},
-    errors=[ResourceNotFound, PreconditionFailed],
+    errors=[ResourceNotFound, PreconditionFailed, Conflict],
     headers=[IF_MATCH],
 )
 async def change_source(request: Request, owner: RagWriter, source_id: str, body: SourceChange) -> HTTPResponse:
     """Change how often a source is crawled and how much a crawl may delete, pause it, or go on.
 
-    Other metadata, or another way of chunking, reach its documents with the next crawl, as new revisions.
+    `webhook_secret` takes the place of the one that there is. Other metadata, or another way of chunking, reach its
+    documents with the next crawl, as new revisions.
     """
     return _tagged(await _sources(request).change(owner, source_id, body, expected_tags(request)))
 

@@ -34,6 +34,13 @@ DeleteFraction = Annotated[
 ]
 
 
+WebhookSecret = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!-~]{16,200}$"),
+    Field(description="Of a github source: what GitHub signs its pushes with. Null: pushes are not heard."),
+]
+
+
 def _by_type(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [
         {
@@ -79,6 +86,7 @@ class SourceChange(JsonBody):
     cadence: Cadence | None = None
     max_delete_fraction: DeleteFraction | None = Field(None, description="Null leaves it as it is.")
     paused: bool | None = Field(None, description="A paused source is crawled on request only.")
+    webhook_secret: WebhookSecret | None = None
 
 
 class SourceRemoval(QueryString):
@@ -152,6 +160,7 @@ class SourceView(Answer):
     max_delete_fraction: float
     paused: bool
     next_crawl_at: datetime | None
+    hears_pushes: bool = Field(description="Whether there is a secret that GitHub may sign pushes with.")
     version: int
     created_at: datetime
     updated_at: datetime
@@ -170,10 +179,17 @@ class SourceView(Answer):
             max_delete_fraction=row.max_delete_fraction,
             paused=row.paused_at is not None,
             next_crawl_at=row.next_crawl_at if row.paused_at is None else None,
+            hears_pushes=row.sealed_webhook_secret is not None,
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+class SourceMade(SourceView):
+    webhook_secret: str | None = Field(
+        None, description="Of a github source: what GitHub is to sign its pushes with. It is not shown again."
+    )
 
 
 class SourceList(Answer):

@@ -1,9 +1,10 @@
 """Sources are kept and crawls asked for; Dagster crawls."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from core.clock import Clock
 from core.errors import Conflict, ResourceNotFound
@@ -21,6 +22,7 @@ from server.rag.sources.schemas import (
     SourceChange,
     SourceDeleted,
     SourceList,
+    SourceMade,
     SourceRemoval,
     SourceView,
     seconds_of,
@@ -36,6 +38,12 @@ from stores.sql.models import SourceRow
 _DOCUMENT_TYPES = {"url": "url", "sitemap": "url", "github": "github", "folder": "file"}
 
 
+class SecretSeal(Protocol):
+    """Makes a source's secret readable to whoever verifies its pushes, and to nobody else."""
+
+    def seal(self, secret: str, source_id: str) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceService:
     """One a process. `folders` are those that the operator has opened to sources."""
@@ -46,8 +54,9 @@ class SourceService:
     clock: Clock
     new_id: Callable[[], str]
     folders: Sequence[str]
+    secret_seal: SecretSeal
 
-    async def create(self, owner: Principal, body: SourceBody) -> SourceView:
+    async def create(self, owner: Principal, body: SourceBody) -> SourceMade:
         """Keep the source; one with a cadence is crawled at once, and then in step with it."""
         if body.type == "folder":
             self._demand_open(body.location)
@@ -56,10 +65,12 @@ class SourceService:
             if await repository.count() >= MOST_SOURCES:
                 raise Conflict(f"There are {MOST_SOURCES} sources already. Delete one that is not needed.")
             row = self._row(owner, body)
+            secret = secrets.token_urlsafe(32) if row.type == "github" else None
+            row.sealed_webhook_secret = self._sealed(row, secret)
             if not await repository.add(row):
                 raise Conflict("There is a source of this name already.", name=body.name)
             await self._log(session, owner, "source.created", row)
-            return SourceView.of(row)
+            return SourceMade.of(row).model_copy(update={"webhook_secret": secret})
 
     def _demand_open(self, folder: str) -> None:
         if not is_below(folder, self.folders):
@@ -116,9 +127,18 @@ class SourceService:
                 row.max_delete_fraction = change.max_delete_fraction
             if change.paused is not None:
                 row.paused_at = (row.paused_at or now) if change.paused else None
+            if "webhook_secret" in change.model_fields_set:
+                row.sealed_webhook_secret = self._sealed(row, change.webhook_secret)
             row.version, row.updated_at = row.version + 1, now
-            await self._log(session, owner, "source.changed", row)
+            await self._log(session, owner, "source.changed", row, changed=sorted(change.model_fields_set))
             return SourceView.of(row)
+
+    def _sealed(self, row: SourceRow, secret: str | None) -> bytes | None:
+        if secret is None:
+            return None
+        if row.type != "github":
+            raise Conflict("Pushes are of repositories: only a github source has a webhook secret.")
+        return self.secret_seal.seal(secret, row.id)
 
     async def delete(self, owner: Principal, source_id: str, removal: SourceRemoval) -> SourceDeleted:
         """Delete the source, and its documents if that is asked for."""

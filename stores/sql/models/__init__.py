@@ -16,7 +16,7 @@ from stores.sql.models.idempotency import IdempotencyRow
 from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
 from stores.sql.models.outbox import OutboxRow
-from stores.sql.models.source import CrawlRow, CrawlState, SourceRow
+from stores.sql.models.source import CrawlRow, CrawlState, SourcePushRow, SourceRow
 from stores.sql.models.tenant import ApiKeyRow, TenantRow
 from stores.sql.models.user import (
     MembershipRow,
@@ -70,6 +70,7 @@ __all__ = [
     "Role",
     "SessionRow",
     "SigningKeyRow",
+    "SourcePushRow",
     "SourceRow",
     "TenantRow",
     "TotpDeviceRow",

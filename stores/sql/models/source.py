@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import Float, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stores.sql.models.base import Base
@@ -43,6 +43,8 @@ class SourceRow(Base):
     # None while it is paused, or is crawled on request only.
     next_crawl_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # What the repository's host signs its pushes with; None takes none.
+    sealed_webhook_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -72,3 +74,21 @@ class CrawlRow(Base):
     error_message: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SourcePushRow(Base):
+    """A push that made a source due. The id of its delivery is not signed, so the bytes it came in count as well."""
+
+    __tablename__ = "rag_source_pushes"
+    __table_args__ = (
+        UniqueConstraint("source_id", "delivery_id"),
+        UniqueConstraint("source_id", "body_sha256"),
+        Index("ix_rag_source_pushes_received_at", "received_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    source_id: Mapped[str] = mapped_column(Id, ForeignKey("rag_sources.id", ondelete="CASCADE"))
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"))
+    delivery_id: Mapped[str] = mapped_column(String(100))
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -49,6 +49,12 @@ async def test_every_example_works(database_url: str, tmp_path: Path) -> None:
             crawls.cancel()
             await asyncio.gather(crawls, return_exceptions=True)
     assert shell.returncode == 0, said.decode()[-2_000:]
-    for told in (b"'new': 2", b'"chunking_strategy":"structure"', b'"cadence":"1d"', b'"paused":true'):
+    for told in (
+        b"'new': 2",
+        b'"chunking_strategy":"structure"',
+        b'"cadence":"1d"',
+        b'"paused":true',
+        b'"state":"pong"',
+    ):
         assert told in said, told
     assert b'"documents_deleted":2' in said

@@ -136,6 +136,7 @@ ROWS = {
     "replay_webhook_events": Row(ids=ENDPOINT, body={"after": 0}),
     "list_event_types": Row(),
     "list_events": Row(),
+    "receive_github_event": Row(body={}),
 }
 
 

@@ -23,6 +23,8 @@ from stores.sql.models import (
     RevokedTokenRow,
     SessionRow,
     SigningKeyRow,
+    SourcePushRow,
+    SourceRow,
     UserRow,
     WebhookAttemptRow,
 )
@@ -117,6 +119,7 @@ async def test_only_what_is_over_is_deleted(database: Database) -> None:
         "refresh_tokens": 2,
         "sessions": 2,
         "signing_keys": 1,
+        "rag_source_pushes": 0,
         "webhook_deliveries": 0,
         "outbox": 0,
     }
@@ -158,3 +161,40 @@ async def test_more_than_one_transaction_takes_is_deleted_all_the_same(
     async with database.transaction() as session:
         session.add_all([record(f"r{number}", expires_at=NOW) for number in range(8)])
     assert (await purge_expired(database, CLOCK))["idempotency_records"] == 8
+
+
+async def test_pushes_are_forgotten_when_nobody_can_send_them_again(database: Database) -> None:
+    """GitHub sends again for three days; a week is kept."""
+    tenant_id = await add_tenant(database)
+    source = SourceRow(
+        id="s",
+        tenant_id=tenant_id,
+        bucket=0,
+        name="s",
+        type="github",
+        location="a/b",
+        collection="default",
+        user_metadata={},
+        chunking={},
+        max_delete_fraction=0.2,
+        version=1,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    async with database.transaction() as session:
+        session.add(source)
+        await session.flush()
+        for name, days in (("kept", 6), ("over", 7)):
+            session.add(
+                SourcePushRow(
+                    id=name,
+                    source_id="s",
+                    tenant_id=tenant_id,
+                    delivery_id=name,
+                    body_sha256=name,
+                    received_at=NOW - days * DAY,
+                )
+            )
+    assert (await purge_expired(database, CLOCK))["rag_source_pushes"] == 1
+    async with database.reading() as session:
+        assert list(await session.scalars(select(SourcePushRow.id))) == ["kept"]
