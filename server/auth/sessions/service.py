@@ -16,6 +16,7 @@ from server.auth.sessions.access.service import AccessTokens
 from server.auth.sessions.passwords import Passwords
 from server.auth.sessions.repository import SessionRepository
 from server.auth.sessions.schemas import (
+    InvitationOf,
     LogIn,
     Me,
     MembershipOf,
@@ -255,6 +256,7 @@ class Sessions:
 
     async def me(self, principal: Principal) -> Me:
         owned = await self.memberships.of(principal.user_id) if principal.user_id is not None else []
+        invited = await self.memberships.invitations_of(principal.user_id) if principal.user_id is not None else []
         role = next((each.role for each in owned if each.tenant_id == principal.tenant_id), None)
         return Me(
             subject=principal.subject,
@@ -262,6 +264,16 @@ class Sessions:
             role=role,
             scopes=sorted(principal.scopes),
             memberships=[MembershipOf(tenant_id=each.tenant_id, role=each.role) for each in owned],
+            invitations=[
+                InvitationOf(
+                    tenant_id=each.tenant_id,
+                    tenant_name=each.tenant_name,
+                    role=each.role,
+                    created_at=each.created_at,
+                    expires_at=each.expires_at,
+                )
+                for each in invited
+            ],
         )
 
     async def _home_of(self, user_id: UserId) -> TenantId:
