@@ -13,6 +13,7 @@ from core.ids import IdSource, SessionId, TenantId, UserId
 from server.auth.principal import Principal
 from server.auth.sessions.access.claims import LIFETIME
 from server.auth.sessions.access.service import AccessTokens
+from server.auth.sessions.emails import normalised
 from server.auth.sessions.passwords import Passwords
 from server.auth.sessions.repository import SessionRepository
 from server.auth.sessions.schemas import (
@@ -278,6 +279,30 @@ class Sessions:
 
     async def _home_of(self, user_id: UserId) -> TenantId:
         return next((each.tenant_id for each in await self.memberships.of(user_id)), _NOWHERE)
+
+
+async def reset_password(
+    database: Database, clock: Clock, account_log: AccountLog, passwords: Passwords, email: str
+) -> str | None:
+    """Return a new random password of the user with this address, or None if there is none who may log in.
+
+    All their sessions end. A second factor stays, and is asked for at the log-in.
+    """
+    address = normalised(email)
+    chosen, now = secrets.token_urlsafe(18), clock.now()
+    fresh = await passwords.hash(chosen)
+    async with database.transaction() as session:
+        people = SessionRepository(session)
+        user = await people.user_of(address) if address is not None else None
+        held = await people.held_hash(UserId(user.id)) if user is not None else None
+        if user is None or held is None:
+            return None
+        await people.set_password_hash(UserId(user.id), fresh, instead_of=held, now=now)
+        ended = await people.revoke_others(UserId(user.id), None, "password reset", now)
+        await account_log.append(
+            session, UserId(user.id), action="password.reset", by_system=True, sessions_ended=ended
+        )
+    return chosen
 
 
 def _pair(access: str, refresh: str) -> TokenPair:
