@@ -32,6 +32,7 @@ from server.auth.sessions.passwords import Passwords
 from server.auth.sessions.service import Sessions
 from server.auth.sessions.signing.service import SigningKeys
 from server.auth.tenants.account_log import AccountLog
+from server.auth.tenants.invitations.service import Invitations
 from server.auth.tenants.service import Memberships, Tenants
 from server.health.schemas import State
 from server.health.service import Check, HealthService
@@ -103,6 +104,7 @@ class Parts:
     authentication: Authentication
     key_ring: KeyRing
     tenants: Tenants
+    invitations: Invitations
     second_factor: SecondFactor
     sessions: Sessions
     signing_keys: SigningKeys
@@ -191,6 +193,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     )
     answering = Answering(indexes=indexes, rerankings=_rerankings(settings))
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
+    tenants = Tenants(
+        database=database, clock=clock, audit=audit, memberships=memberships, new_id=new_id, cursors=cursors
+    )
     signing_keys = SigningKeys(database, envelope, clock)
     tokens = AccessTokens(database, signing_keys, clock, public_url=settings.public_url)
     account_log = AccountLog(audit=audit, memberships=memberships)
@@ -203,15 +208,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 database=database,
                 envelope=envelope,
                 authentication=Authentication(keys, memberships, tokens),
-                tenants=Tenants(
-                    database=database,
-                    clock=clock,
-                    audit=audit,
-                    memberships=memberships,
-                    new_id=new_id,
-                    cursors=cursors,
-                    normalised=normalised,
-                ),
+                tenants=tenants,
+                invitations=Invitations(tenants=tenants, normalised=normalised),
                 key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id, cursors=cursors),
                 second_factor=second_factor,
                 sessions=Sessions(

@@ -25,6 +25,11 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
     verify.set_defaults(run=_verify_audit)
     rotate = commands.add_parser("rotate-signing-key", help="let a new key sign access tokens, without a refused one")
     rotate.set_defaults(run=_rotate_signing_key)
+    reset = commands.add_parser(
+        "reset-password", help="give a user a new random password, print it, and end all their sessions"
+    )
+    reset.add_argument("email", help="the address under which they registered")
+    reset.set_defaults(run=_reset_password)
     asked = parser.parse_args(arguments)
     run: Run = asked.run
     return asyncio.run(run(settings, asked))
@@ -60,6 +65,28 @@ async def _create_key(settings: Settings, asked: argparse.Namespace) -> int:
     if key is None:
         raise Refusal(f"there is no tenant {asked.tenant}.")
     print(key)
+    return 0
+
+
+async def _reset_password(settings: Settings, asked: argparse.Namespace) -> int:
+    from core.clock import SystemClock
+    from server.auth.sessions.passwords import Passwords
+    from server.auth.sessions.service import reset_password
+    from server.auth.tenants.account_log import AccountLog
+    from server.auth.tenants.service import Memberships
+    from stores.audit import AuditLog
+    from stores.sql.engine import Database
+
+    clock = SystemClock()
+    database = Database(settings.sql_url)
+    account_log = AccountLog(audit=AuditLog(clock), memberships=Memberships(database, clock))
+    try:
+        password = await reset_password(database, clock, account_log, Passwords(), asked.email)
+    finally:
+        await database.dispose()
+    if password is None:
+        raise Refusal("nobody who may log in has this address.")
+    print(password)
     return 0
 
 

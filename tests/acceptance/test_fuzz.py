@@ -11,6 +11,10 @@ from uuid import uuid4
 
 import pytest
 
+from server.app.application import operations
+from server.app.versions import adapted
+from server.openapi.document import document
+from server.openapi.versions import DEPRECATED
 from tests.acceptance.system import ROOT, RunningSystem
 
 SEED = 20261123
@@ -55,6 +59,22 @@ def test_no_request_of_a_person_finds_a_fault(running_system: RunningSystem, tmp
     assert report["operations"]["tested"] == report["operations"]["selected"] > 10
 
 
+@pytest.mark.parametrize("examples", [QUICK_EXAMPLES, pytest.param(300, marks=pytest.mark.slow)])
+def test_no_request_to_a_deprecated_version_finds_a_fault(
+    running_system: RunningSystem, tmp_path: Path, examples: int
+) -> None:
+    """Its adapter answers what the successors' document says. Their bodies are covered there, field by field."""
+    [version] = DEPRECATED
+    published = tmp_path / "deprecated.json"
+    deprecated = adapted(operations(), version).values()
+    published.write_text(json.dumps(document(deprecated, title="deprecated", version=version.name)), "utf-8")
+    speaker = Speaker(credential=running_system.key_file.read_text().strip(), own_ids=[])
+    phases = "--phases=examples,fuzzing"
+    report = fuzzed(running_system, speaker, tmp_path, examples, phases, schema=str(published))
+    assert (report["failures"], report["errors"], report["complete"]) == ([], [], True)
+    assert report["operations"]["tested"] == report["operations"]["total"] == len(deprecated)
+
+
 def person(system: RunningSystem) -> Speaker:
     """Register somebody and log in."""
     account = {"email": f"{uuid4().hex}@example.com", "password": "a long sentence of your own"}
@@ -70,8 +90,12 @@ def person(system: RunningSystem) -> Speaker:
     )
 
 
-def fuzzed(system: RunningSystem, speaker: Speaker, folder: Path, examples: int, *chosen: str) -> dict[str, Any]:
-    """Run the fuzzer; return its report. What it printed is shown when a test fails.
+def fuzzed(
+    system: RunningSystem, speaker: Speaker, folder: Path, examples: int, *chosen: str, schema: str | None = None
+) -> dict[str, Any]:
+    """Run the fuzzer, by the document that the system publishes or by the file `schema`; return its report.
+
+    What it printed is shown when a test fails.
 
     A quick run nests filters once. As deep as they are published, they are nine tenths of all cases.
     """
@@ -80,7 +104,8 @@ def fuzzed(system: RunningSystem, speaker: Speaker, folder: Path, examples: int,
         str(Path(sys.executable).with_name("st")),
         f"--config-file={CONFIGURATION}",
         "run",
-        f"{system.url}/openapi.json",
+        schema or f"{system.url}/openapi.json",
+        f"--url={system.url}",
         "--checks=all",
         f"--header=Authorization: Bearer {speaker.credential}",
         f"--max-examples={examples}",

@@ -88,12 +88,21 @@ class MembershipOf(Answer):
     role: str
 
 
+class InvitationOf(Answer):
+    tenant_id: str
+    tenant_name: str
+    role: str
+    created_at: datetime
+    expires_at: datetime
+
+
 class Me(Answer):
     subject: str = Field(description="`user:<id>` or `key:<id>`.")
     tenant_id: str | None = Field(description="The tenant this request acts in.")
     role: str | None = Field(description="The user's role there; keys have none.")
     scopes: list[str]
     memberships: list[MembershipOf]
+    invitations: list[InvitationOf] = Field(description="What you may accept; the newest hundred.")
 
 
 class SessionOf(Answer):

@@ -13,9 +13,11 @@ from core.ids import IdSource, SessionId, TenantId, UserId
 from server.auth.principal import Principal
 from server.auth.sessions.access.claims import LIFETIME
 from server.auth.sessions.access.service import AccessTokens
+from server.auth.sessions.emails import normalised
 from server.auth.sessions.passwords import Passwords
 from server.auth.sessions.repository import SessionRepository
 from server.auth.sessions.schemas import (
+    InvitationOf,
     LogIn,
     Me,
     MembershipOf,
@@ -255,6 +257,7 @@ class Sessions:
 
     async def me(self, principal: Principal) -> Me:
         owned = await self.memberships.of(principal.user_id) if principal.user_id is not None else []
+        invited = await self.memberships.invitations_of(principal.user_id) if principal.user_id is not None else []
         role = next((each.role for each in owned if each.tenant_id == principal.tenant_id), None)
         return Me(
             subject=principal.subject,
@@ -262,10 +265,44 @@ class Sessions:
             role=role,
             scopes=sorted(principal.scopes),
             memberships=[MembershipOf(tenant_id=each.tenant_id, role=each.role) for each in owned],
+            invitations=[
+                InvitationOf(
+                    tenant_id=each.tenant_id,
+                    tenant_name=each.tenant_name,
+                    role=each.role,
+                    created_at=each.created_at,
+                    expires_at=each.expires_at,
+                )
+                for each in invited
+            ],
         )
 
     async def _home_of(self, user_id: UserId) -> TenantId:
         return next((each.tenant_id for each in await self.memberships.of(user_id)), _NOWHERE)
+
+
+async def reset_password(
+    database: Database, clock: Clock, account_log: AccountLog, passwords: Passwords, email: str
+) -> str | None:
+    """Return a new random password of the user with this address, or None if there is none who may log in.
+
+    All their sessions end. A second factor stays, and is asked for at the log-in.
+    """
+    address = normalised(email)
+    chosen, now = secrets.token_urlsafe(18), clock.now()
+    fresh = await passwords.hash(chosen)
+    async with database.transaction() as session:
+        people = SessionRepository(session)
+        user = await people.user_of(address) if address is not None else None
+        held = await people.held_hash(UserId(user.id)) if user is not None else None
+        if user is None or held is None:
+            return None
+        await people.set_password_hash(UserId(user.id), fresh, instead_of=held, now=now)
+        ended = await people.revoke_others(UserId(user.id), None, "password reset", now)
+        await account_log.append(
+            session, UserId(user.id), action="password.reset", by_system=True, sessions_ended=ended
+        )
+    return chosen
 
 
 def _pair(access: str, refresh: str) -> TokenPair:

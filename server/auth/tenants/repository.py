@@ -1,6 +1,7 @@
 """Tenants and memberships in SQL. A tenant that was deleted is found by nobody."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Select, func, select
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session as Reader
 from core.ids import TenantId, UserId
 from server.openapi.pagination import Place
 from stores.sql.keyset import Slice, oldest_first, slice_of
-from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
+from stores.sql.models import InvitationRow, MembershipRow, Role, TenantRow, UserRow
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -49,6 +50,33 @@ def members_of(
         .where(MembershipRow.tenant_id == tenant_id)
     )
     return _from_oldest(theirs, MembershipRow.user_id, place=place, limit=limit)
+
+
+def invitations_of(user_id: UserId, *, now: datetime, limit: int) -> Select[str, str, str, datetime, datetime]:
+    """Return the query for what a user may still accept: tenant, its name, role, since when and until when."""
+    return (
+        select(
+            InvitationRow.tenant_id,
+            TenantRow.name,
+            InvitationRow.role,
+            InvitationRow.created_at,
+            InvitationRow.expires_at,
+        )
+        .join(TenantRow, TenantRow.id == InvitationRow.tenant_id)
+        .join(UserRow, UserRow.email == InvitationRow.email)
+        .where(UserRow.id == user_id, InvitationRow.expires_at > now, TenantRow.deleted_at.is_(None))
+        .order_by(InvitationRow.created_at.desc(), InvitationRow.id.desc())
+        .limit(limit)
+    )
+
+
+def invited_into(tenant_id: TenantId, *, place: Place, limit: int) -> Callable[[Reader], Slice[InvitationRow]]:
+    """Return what reads one page of a tenant's invitations, the oldest first; those that ended, too."""
+    theirs = select(InvitationRow).where(InvitationRow.tenant_id == tenant_id)
+    page = oldest_first(
+        theirs, InvitationRow.created_at, InvitationRow.id, after=place.after, offset=place.offset, limit=limit + 1
+    )
+    return slice_of(theirs, page, limit=limit)
 
 
 def _from_oldest(
@@ -112,9 +140,14 @@ class MemberRepository:
         )
         return int(await self._session.scalar(query) or 0)
 
-    async def user_with(self, email: str) -> UserRow | None:
-        """Return who may be added under this address."""
-        return await self._session.scalar(select(UserRow).where(UserRow.email == email, UserRow.disabled_at.is_(None)))
+    async def has(self, email: str) -> bool:
+        """Whether a member has this address."""
+        found = await self._session.scalar(
+            select(UserRow.id)
+            .join(MembershipRow, MembershipRow.user_id == UserRow.id)
+            .where(MembershipRow.tenant_id == self._tenant_id, UserRow.email == email)
+        )
+        return found is not None
 
     async def add(self, row: MembershipRow) -> None:
         self._session.add(row)
@@ -123,3 +156,37 @@ class MemberRepository:
     async def remove(self, row: MembershipRow) -> None:
         await self._session.delete(row)
         await self._session.flush()
+
+
+class InvitationRepository:
+    """The invitations into one tenant."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def find(self, invitation_id: str) -> InvitationRow | None:
+        return await self._session.scalar(self._all().where(InvitationRow.id == invitation_id))
+
+    async def to(self, email: str) -> InvitationRow | None:
+        """Return the one to this address."""
+        return await self._session.scalar(self._all().where(InvitationRow.email == email))
+
+    async def user(self, user_id: UserId) -> UserRow | None:
+        """Return who is to join."""
+        return await self._session.get(UserRow, user_id)
+
+    async def add(self, row: InvitationRow) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def remove(self, row: InvitationRow) -> None:
+        await self._session.delete(row)
+        await self._session.flush()
+
+    def _all(self) -> Select[InvitationRow]:
+        return (
+            select(InvitationRow)
+            .where(InvitationRow.tenant_id == self._tenant_id)
+            .execution_options(populate_existing=True)
+        )

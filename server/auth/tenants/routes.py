@@ -9,6 +9,10 @@ from core.errors import Conflict, PreconditionFailed, ResourceNotFound
 from server.auth.principal import MembersReader, MembersWriter, Person, Principal, Scope, TenantReader, TenantWriter
 from server.auth.tenants.schemas import (
     ChangedMember,
+    InvitationEnded,
+    InvitationPage,
+    InvitationsQuery,
+    InvitationView,
     MemberPage,
     MemberRemoved,
     MembersQuery,
@@ -26,6 +30,7 @@ from server.openapi.preconditions import IF_MATCH, etag_of, expected_tags
 from server.openapi.registry import Operations, Requires
 
 if TYPE_CHECKING:
+    from server.auth.tenants.invitations.service import Invitations
     from server.auth.tenants.service import Tenants
 
 tenants = Operations("tenants", "/api/v1/tenants")
@@ -39,7 +44,12 @@ def _tenants(request: Request) -> "Tenants":
     return service
 
 
-def _shown(view: TenantView | MemberView, *, status: int = 200) -> HTTPResponse:
+def _invitations(request: Request) -> "Invitations":
+    service: Invitations = request.app.ctx.parts.invitations
+    return service
+
+
+def _shown(view: TenantView | MemberView | InvitationView, *, status: int = 200) -> HTTPResponse:
     return answered(view, status=status, headers={"etag": etag_of(view.version)})
 
 
@@ -85,10 +95,44 @@ async def list_members(request: Request, principal: MembersReader, tenant_id: st
     return answered(await _tenants(request).members(principal, tenant_id, query))
 
 
-@tenants.operation("POST", "/{tenant_id}/members", answers={201: MemberView}, errors=[ResourceNotFound, Conflict])
+@tenants.operation("POST", "/{tenant_id}/members", answers={201: InvitationView}, errors=[ResourceNotFound, Conflict])
 async def add_member(request: Request, principal: MembersWriter, tenant_id: str, body: NewMember) -> HTTPResponse:
-    """Let a registered user in, in a role no higher than your own."""
-    return _shown(await _tenants(request).add_member(principal, tenant_id, body.email, body.role), status=201)
+    """Invite somebody, in a role no higher than your own. They are a member once they accept."""
+    return _shown(await _invitations(request).invite(principal, tenant_id, body.email, body.role), status=201)
+
+
+@tenants.operation("GET", "/{tenant_id}/invitations", answers={200: InvitationPage}, errors=[ResourceNotFound])
+async def list_invitations(
+    request: Request, principal: MembersReader, tenant_id: str, query: InvitationsQuery
+) -> HTTPResponse:
+    """List who was invited and has not answered, the oldest invitation first."""
+    return answered(await _invitations(request).page(principal, tenant_id, query))
+
+
+@tenants.operation(
+    "DELETE",
+    "/{tenant_id}/invitations/{invitation_id}",
+    answers={200: InvitationEnded},
+    errors=[ResourceNotFound],
+)
+async def withdraw_invitation(
+    request: Request, principal: MembersWriter, tenant_id: str, invitation_id: str
+) -> HTTPResponse:
+    """Take an invitation back."""
+    await _invitations(request).withdraw(principal, tenant_id, invitation_id)
+    return answered(InvitationEnded(id=invitation_id))
+
+
+@tenants.operation("POST", "/{tenant_id}/accept", answers={200: MemberView}, errors=[ResourceNotFound])
+async def accept_invitation(request: Request, person: Person, tenant_id: str) -> HTTPResponse:
+    """Join a tenant that you are invited into, whichever you act in. `GET /auth/me` lists your invitations."""
+    return _shown(await _invitations(request).accept(person, tenant_id))
+
+
+@tenants.operation("POST", "/{tenant_id}/decline", answers={200: InvitationEnded}, errors=[ResourceNotFound])
+async def decline_invitation(request: Request, person: Person, tenant_id: str) -> HTTPResponse:
+    """Refuse an invitation."""
+    return answered(InvitationEnded(id=await _invitations(request).decline(person, tenant_id)))
 
 
 @tenants.operation(

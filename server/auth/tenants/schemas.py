@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from server.openapi.models import Answer, JsonBody
 from server.openapi.pagination import Page, PageQuery
-from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
+from stores.sql.models import InvitationRow, MembershipRow, Role, TenantRow, UserRow
 
 
 def _named(value: str) -> str:
@@ -29,7 +29,7 @@ class RenamedTenant(JsonBody):
 
 
 class NewMember(JsonBody):
-    email: str = Field(min_length=3, max_length=320, description="Of somebody who has registered here.")
+    email: str = Field(min_length=3, max_length=320, description="Of the account that is to accept.")
     role: RoleName
 
 
@@ -42,6 +42,10 @@ class TenantsQuery(PageQuery):
 
 
 class MembersQuery(PageQuery):
+    pass
+
+
+class InvitationsQuery(PageQuery):
     pass
 
 
@@ -79,6 +83,42 @@ class MemberView(Answer):
             created_at=membership.created_at,
             version=membership.version,
         )
+
+
+class InvitationView(Answer):
+    """Has a member's fields, too: who is invited stands where they will stand."""
+
+    id: str
+    tenant_id: str
+    user_id: str = Field(description="The invitation's id: whose address it is, if anybody's, is not told.")
+    email: str
+    name: str = Field(description="Empty, for the same reason.")
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+    version: int
+
+    @classmethod
+    def of(cls, row: InvitationRow) -> Self:
+        return cls(
+            id=row.id,
+            tenant_id=row.tenant_id,
+            user_id=row.id,
+            email=row.email,
+            name="",
+            role=Role(row.role),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            version=1,
+        )
+
+
+class InvitationPage(Page[InvitationView]):
+    pass
+
+
+class InvitationEnded(Answer):
+    id: str
 
 
 class TenantPage(Page[MyTenant]):

@@ -1,7 +1,7 @@
 """Who belongs to which tenants, remembered for a moment; and what is changed about tenants and their members."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from server.auth.principal import Principal, Scope
 from server.auth.tenants.repository import (
     MemberRepository,
     TenantRepository,
+    invitations_of,
     members_of,
     memberships_of,
     tenants_of,
@@ -37,6 +38,7 @@ from stores.sql.models import MembershipRow, Role, TenantRow, UserRow
 # A membership that ended, and a role that was lowered, may count for this long, and not longer.
 _REMEMBERED_FOR = timedelta(seconds=5)
 _REMEMBERED_USERS = 10_000
+_SHOWN_INVITATIONS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,17 @@ class Membership:
     tenant_id: TenantId
     role: Role
     plan: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """What a user may accept, and has no right by until then."""
+
+    tenant_id: TenantId
+    tenant_name: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
 
 
 class Memberships:
@@ -77,6 +90,20 @@ class Memberships:
         rows = await session.execute(memberships_of(user_id))
         return sorted(TenantId(tenant_id) for tenant_id, _, _ in rows)
 
+    async def invitations_of(self, user_id: UserId) -> list[Invited]:
+        """Return the newest hundred invitations that the user can accept."""
+        rows = await self._database.rows(invitations_of(user_id, now=self._clock.now(), limit=_SHOWN_INVITATIONS))
+        return [
+            Invited(
+                tenant_id=TenantId(tenant_id),
+                tenant_name=name,
+                role=Role(role),
+                created_at=created_at,
+                expires_at=expires_at,
+            )
+            for tenant_id, name, role, created_at, expires_at in rows
+        ]
+
     def forget(self, user_id: UserId) -> None:
         """Look again next time, in this process: what a user has just changed is there for them at once."""
         self._seen.pop(user_id, None)
@@ -96,8 +123,6 @@ class Tenants:
     memberships: Memberships
     new_id: IdSource
     cursors: Cursors
-    # The one spelling under which an address is stored, None for what is no address.
-    normalised: Callable[[str], str | None]
 
     async def create(self, person: Principal, name: str) -> TenantView:
         """Make a tenant that the person owns."""
@@ -106,9 +131,9 @@ class Tenants:
         tenant_id = TenantId(tenant.id)
         async with self.database.transaction() as session:
             await TenantRepository(session).add(tenant)
-            await MemberRepository(session, tenant_id).add(_membership(tenant_id, person.user, Role.OWNER, now))
-            await self._log(session, tenant_id, person, "tenant.created", tenant_id, name=name)
-        await self._forget(person.user)
+            await MemberRepository(session, tenant_id).add(membership_row(tenant_id, person.user, Role.OWNER, now))
+            await self.log(session, tenant_id, person, "tenant.created", tenant_id, name=name)
+        await self.forget(person.user)
         return TenantView.of(tenant)
 
     async def page(self, person: Principal, query: TenantsQuery) -> TenantPage:
@@ -129,35 +154,35 @@ class Tenants:
     async def get(self, principal: Principal, tenant_id: str) -> TenantView:
         """Raises ResourceNotFound, as does every method below."""
         async with self.database.reading() as session:
-            tenant = await TenantRepository(session).find(_acted_in(principal, tenant_id))
+            tenant = await TenantRepository(session).find(acted_in(principal, tenant_id))
         return TenantView.of(_found(tenant, tenant_id))
 
     async def rename(
         self, principal: Principal, tenant_id: str, name: str, *, expected: frozenset[str] | None
     ) -> TenantView:
         """Raises AuthorizationFailed, PreconditionFailed."""
-        async with self._held(principal, tenant_id, Scope.TENANT_WRITE) as (session, tenant, _):
+        async with self.held(principal, tenant_id, Scope.TENANT_WRITE) as (session, tenant, _):
             demand(tenant.version, expected)
             tenant.name, tenant.updated_at = name, self.clock.now()
             tenant.version += 1
-            await self._log(session, principal.tenant_id, principal, "tenant.renamed", tenant.id, name=name)
+            await self.log(session, principal.tenant_id, principal, "tenant.renamed", tenant.id, name=name)
         return TenantView.of(tenant)
 
     async def delete(self, person: Principal, tenant_id: str) -> TenantDeleted:
         """End the tenant for all: its keys and memberships count no more. Raises AuthorizationFailed."""
         now = self.clock.now()
-        async with self._held(person, tenant_id, Scope.TENANT_DELETE) as (session, tenant, _):
+        async with self.held(person, tenant_id, Scope.TENANT_DELETE) as (session, tenant, _):
             tenant.deleted_at = now
             tenant.version += 1
-            await self._log(session, person.tenant_id, person, "tenant.deleted", tenant.id)
-        await self._forget(person.user)
+            await self.log(session, person.tenant_id, person, "tenant.deleted", tenant.id)
+        await self.forget(person.user)
         return TenantDeleted(id=tenant.id, deleted_at=now)
 
     async def members(self, principal: Principal, tenant_id: str, query: MembersQuery) -> MemberPage:
-        acted_in = _acted_in(principal, tenant_id)
-        scope = {"tenant_id": acted_in, "listing": "members"}
+        here = acted_in(principal, tenant_id)
+        scope = {"tenant_id": here, "listing": "members"}
         place = self.cursors.place(query, **scope)
-        found = await self.database.read(members_of(acted_in, place=place, limit=query.limit))
+        found = await self.database.read(members_of(here, place=place, limit=query.limit))
         last = (found.rows[-1][0].created_at, found.rows[-1][0].user_id) if found.more else None
         return MemberPage(
             items=[MemberView.of(*row) for row in found.rows],
@@ -168,32 +193,17 @@ class Tenants:
             next_cursor=last and self.cursors.next(query, place, found, last=last, **scope),
         )
 
-    async def add_member(self, principal: Principal, tenant_id: str, email: str, role: Role) -> MemberView:
-        """Let somebody in. Raises AuthorizationFailed; Conflict, in the same words for a stranger and a member."""
-        address = self.normalised(email)
-        async with self._held(principal, tenant_id, Scope.MEMBERS_WRITE) as (session, _, scopes):
-            _refuse_above(role, scopes)
-            members = MemberRepository(session, principal.tenant_id)
-            user = await members.user_with(address) if address is not None else None
-            if user is None or await members.find(UserId(user.id)) is not None:
-                raise Conflict("Nobody can be added under this address: no account uses it, or it belongs to a member.")
-            membership = _membership(principal.tenant_id, UserId(user.id), role, self.clock.now())
-            await members.add(membership)
-            await self._log_member(session, principal, "member.added", user, role=role.value)
-        await self._forget(UserId(user.id))
-        return MemberView.of(membership, user)
-
     async def change_role(
         self, principal: Principal, tenant_id: str, user_id: str, role: Role, *, expected: frozenset[str] | None
     ) -> MemberView:
         """Raises AuthorizationFailed, PreconditionFailed; Conflict for the last owner."""
-        async with self._held(principal, tenant_id, Scope.MEMBERS_WRITE) as (session, _, scopes):
+        async with self.held(principal, tenant_id, Scope.MEMBERS_WRITE) as (session, _, scopes):
             members = MemberRepository(session, principal.tenant_id)
             membership, user = _found_member(await members.find(_user_id(user_id)), user_id)
             demand(membership.version, expected)
             before = Role(membership.role)
-            _refuse_above(before, scopes)
-            _refuse_above(role, scopes)
+            refuse_above(before, scopes)
+            refuse_above(role, scopes)
             if role is not Role.OWNER:
                 await _refuse_last_owner(members, before)
             membership.role, membership.updated_at = role.value, self.clock.now()
@@ -201,40 +211,42 @@ class Tenants:
             await self._log_member(
                 session, principal, "member.role_changed", user, before=before.value, role=role.value
             )
-        await self._forget(UserId(user.id))
+        await self.forget(UserId(user.id))
         return MemberView.of(membership, user)
 
     async def remove_member(self, principal: Principal, tenant_id: str, user_id: str) -> None:
         """Remove a member; anybody may leave. Raises AuthorizationFailed; Conflict for the last owner."""
         leaves = principal.user_id == user_id
         demanded = Scope.MEMBERS_READ if leaves else Scope.MEMBERS_WRITE
-        async with self._held(principal, tenant_id, demanded) as (session, _, scopes):
+        async with self.held(principal, tenant_id, demanded) as (session, _, scopes):
             members = MemberRepository(session, principal.tenant_id)
             membership, user = _found_member(await members.find(_user_id(user_id)), user_id)
             role = Role(membership.role)
-            _refuse_above(role, scopes)
+            refuse_above(role, scopes)
             await _refuse_last_owner(members, role)
             await members.remove(membership)
             await self._log_member(session, principal, "member.removed", user, role=role.value)
-        await self._forget(UserId(user.id))
+        await self.forget(UserId(user.id))
 
     @asynccontextmanager
-    async def _held(
+    async def held(
         self, principal: Principal, tenant_id: str, demanded: Scope
     ) -> AsyncIterator[tuple[Session, TenantRow, frozenset[str]]]:
         """Yield the transaction, the tenant, held, and what the principal may do there as of now."""
-        acted_in = _acted_in(principal, tenant_id)
+        here = acted_in(principal, tenant_id)
         async with self.database.transaction() as session:
-            tenant = _found(await TenantRepository(session).locked(acted_in), tenant_id)
+            tenant = _found(await TenantRepository(session).locked(here), tenant_id)
             scopes = principal.scopes
             if principal.user_id is not None:
-                found = await MemberRepository(session, acted_in).find(principal.user_id)
+                found = await MemberRepository(session, here).find(principal.user_id)
                 scopes = frozenset(scopes_of(Role(found[0].role))) if found is not None else frozenset()
             if demanded not in scopes:
                 raise AuthorizationFailed("This credential may not do that.", required_scope=demanded)
             yield session, tenant, scopes
 
-    async def _forget(self, user_id: UserId) -> None:
+    async def forget(self, user_id: UserId) -> None:
+        """Look the user's memberships up again, from the commit on."""
+
         async def forget() -> None:
             self.memberships.forget(user_id)
 
@@ -243,9 +255,9 @@ class Tenants:
     async def _log_member(
         self, session: Session, principal: Principal, action: str, user: UserRow, **details: str
     ) -> None:
-        await self._log(session, principal.tenant_id, principal, action, user.id, "member", **details)
+        await self.log(session, principal.tenant_id, principal, action, user.id, "member", **details)
 
-    async def _log(
+    async def log(
         self,
         session: Session,
         tenant_id: TenantId,
@@ -255,6 +267,7 @@ class Tenants:
         resource_type: str = "tenant",
         **details: str,
     ) -> None:
+        """Put down what the principal did."""
         await self.audit.append(
             session,
             tenant_id,
@@ -266,13 +279,13 @@ class Tenants:
         )
 
 
-def _membership(tenant_id: TenantId, user_id: UserId, role: Role, now: datetime) -> MembershipRow:
+def membership_row(tenant_id: TenantId, user_id: UserId, role: Role, now: datetime) -> MembershipRow:
     return MembershipRow(
         tenant_id=tenant_id, user_id=user_id, role=role.value, version=1, created_at=now, updated_at=now
     )
 
 
-def _acted_in(principal: Principal, tenant_id: str) -> TenantId:
+def acted_in(principal: Principal, tenant_id: str) -> TenantId:
     if tenant_id != principal.tenant_id:
         raise ResourceNotFound("tenant", tenant_id)
     return principal.tenant_id
@@ -296,7 +309,7 @@ def _found_member(member: tuple[MembershipRow, UserRow] | None, user_id: str) ->
     return member
 
 
-def _refuse_above(role: Role, scopes: frozenset[str]) -> None:
+def refuse_above(role: Role, scopes: frozenset[str]) -> None:
     if not may_hand_on(role, scopes):
         raise AuthorizationFailed("That role is above yours.", role=role.value)
 

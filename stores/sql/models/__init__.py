@@ -19,6 +19,7 @@ from stores.sql.models.outbox import OutboxRow
 from stores.sql.models.source import CrawlRow, CrawlState, SourcePushRow, SourceRow
 from stores.sql.models.tenant import ApiKeyRow, TenantRow
 from stores.sql.models.user import (
+    InvitationRow,
     MembershipRow,
     RecoveryCodeRow,
     RefreshTokenRow,
@@ -57,6 +58,7 @@ __all__ = [
     "IndexMoveRow",
     "IndexPointerRow",
     "IndexTagRow",
+    "InvitationRow",
     "JobKind",
     "JobRow",
     "JobStatus",

@@ -82,6 +82,10 @@ ROWS = {
     "add_member": Row(ids=TENANT, body={"email": "nobody@example.com", "role": "viewer"}),
     "change_member": Row(ids=MEMBER, body={"role": "admin"}),
     "remove_member": Row(ids=MEMBER),
+    "list_invitations": Row(ids=TENANT),
+    "withdraw_invitation": Row(ids=TENANT | {"invitation_id": "invitation"}),
+    "accept_invitation": Row(ids=TENANT),
+    "decline_invitation": Row(ids=TENANT),
     "list_audit_events": Row(),
     "ingest": Row(body=TEXT),
     "ingest_batch": Row(body={"items": [TEXT]}),
@@ -173,6 +177,8 @@ async def furnished(api: Api) -> House:
         hook = (await client.post("/api/v1/webhooks/endpoints", json=HOOK)).json()
         hook_path = f"/api/v1/webhooks/endpoints/{hook['endpoint_id']}"
         sent = (await client.post(f"{hook_path}/test", json={"event_type": "rag.document.indexed"})).json()
+        asked = {"email": f"{new_id()}@example.com", "role": "viewer"}
+        invitation = (await client.post(f"/api/v1/tenants/{tenant_id}/members", json=asked)).json()
     member, session_id, now = new_id(), new_id(), SystemClock().now()
     tag = f"t{new_id()}"
     async with api.database.transaction() as session:
@@ -202,6 +208,7 @@ async def furnished(api: Api) -> House:
         "job": posted["job_id"],
         "key": made["api_key"]["id"],
         "member": member,
+        "invitation": invitation["id"],
         "session": session_id,
         "generation": generation_id,
         "golden_set": golden["golden_set_id"],

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -19,14 +20,18 @@ from core.errors import (
 )
 from core.ids import TenantId, UserId, new_id
 from server.auth.api_keys.service import ApiKeys, create_key
+from server.auth.authentication import Authentication
 from server.auth.principal import Principal, Scope
+from server.auth.tenants.account_log import AccountLog
+from server.auth.tenants.invitations.service import LIFETIME, Invitations
 from server.auth.tenants.roles import scopes_of
-from server.auth.tenants.schemas import MembersQuery, TenantsQuery
+from server.auth.tenants.schemas import InvitationsQuery, InvitationView, MembersQuery, TenantsQuery
 from server.auth.tenants.service import Memberships, Tenants
 from server.openapi.pagination import Cursors
 from stores.audit import AuditLog, verify
 from stores.sql.engine import Database
 from stores.sql.models import AuditEventRow, MembershipRow, Role, UserRow
+from tests.factories.tokens import access_tokens
 
 
 @pytest.fixture
@@ -50,8 +55,8 @@ class Town:
             memberships=self.memberships,
             new_id=new_id,
             cursors=Cursors(lambda content: hmac.digest(b"root", content, hashlib.sha256)),
-            normalised=str.lower,
         )
+        self.invitations = Invitations(tenants=self.tenants, normalised=lambda email: email.lower() or None)
 
     async def user(self, email: str) -> UserId:
         user_id, now = UserId(new_id()), self.clock.now()
@@ -70,15 +75,19 @@ class Town:
         return Principal(tenant_id=TenantId(tenant_id), scopes=frozenset(scopes_of(role)), user_id=user_id)
 
     async def joined(self, owner: Principal, email: str, role: Role) -> Principal:
-        """Return a new user who has been let in."""
+        """Return a new user who was invited and has accepted."""
         user_id = await self.user(email)
-        await self.tenants.add_member(owner, owner.tenant_id, email, role)
+        await self.invite(owner, email, role)
+        await self.invitations.accept(self.acting(user_id, new_id()), owner.tenant_id)
         return self.acting(user_id, owner.tenant_id, role)
 
     async def role(self, principal: Principal) -> Role | None:
         async with self.database.reading() as session:
             row = await session.get(MembershipRow, (principal.tenant_id, principal.user))
         return Role(row.role) if row is not None else None
+
+    async def invite(self, by: Principal, email: str, role: Role) -> InvitationView:
+        return await self.invitations.invite(by, by.tenant_id, email, role)
 
     async def change(self, by: Principal, whom: Principal, role: Role) -> None:
         await self.tenants.change_role(by, by.tenant_id, whom.user, role, expected=None)
@@ -156,15 +165,100 @@ async def test_a_lost_update_is_refused(town: Town) -> None:
 
 
 async def test_an_address_tells_nothing(town: Town) -> None:
-    """Unknown, no address at all, and a member's already: the same words. Case does not make another person."""
+    """Registered or not, the answer has the same members, and no id or name that somebody has. Case is nothing."""
     owner = await town.owned(await town.user("ada@example"))
-    await town.joined(owner, "bob@example", Role.VIEWER)
-    answers = set()
-    for email in ("nobody@example", "not an address", "bob@example", "BOB@example"):
-        with pytest.raises(Conflict) as refused:
-            await town.tenants.add_member(owner, owner.tenant_id, email, Role.VIEWER)
-        answers.add((refused.value.message, str(refused.value.details)))
-    assert len(answers) == 1
+    bob = await town.user("bob@example")
+    answers = [(await town.invite(owner, email, Role.VIEWER)).model_dump() for email in ("no@example", "BOB@example")]
+    for answer, email in zip(answers, ("no@example", "bob@example"), strict=True):
+        made = {name: answer.pop(name) for name in ("id", "user_id", "email")}
+        assert (made["user_id"], made["email"]) == (made["id"], email)
+        assert made["id"] != bob
+    assert answers[0] == answers[1]
+    listed = (await town.invitations.page(owner, owner.tenant_id, InvitationsQuery(limit=1))).items
+    assert [each.email for each in listed] == ["no@example"]
+    await town.invitations.accept(town.acting(bob, new_id()), owner.tenant_id)
+    for member in ("bob@example", "BOB@example"):
+        assert await refusal(town.invite(owner, member, Role.VIEWER)) is Conflict
+    assert await refusal(town.invite(owner, "", Role.VIEWER)) is Conflict
+
+
+async def test_nobody_is_a_member_unasked(town: Town, database: Database) -> None:
+    """Until they accept they have no right, nothing of theirs is on record there, and no default changes."""
+    owner = await town.owned(await town.user("ada@example"))
+    bob = await town.owned(await town.user("bob@example"))
+    log = AccountLog(audit=AuditLog(town.clock), memberships=town.memberships)
+
+    async def heard() -> list[str]:
+        async with database.transaction() as session:
+            await log.append(session, bob.user, action="session.started")
+        async with database.reading() as session:
+            rows = select(AuditEventRow.action).where(AuditEventRow.tenant_id == owner.tenant_id)
+            return list(await session.scalars(rows.order_by(AuditEventRow.sequence)))
+
+    await town.invite(owner, "bob@example", Role.VIEWER)
+    invited = await town.memberships.invitations_of(bob.user)
+    assert [(each.tenant_id, each.tenant_name, each.role) for each in invited] == [
+        (owner.tenant_id, "Observatory", Role.VIEWER)
+    ]
+    assert await town.memberships.invitations_of(owner.user) == []
+    assert [each.tenant_id for each in await town.memberships.of(bob.user)] == [bob.tenant_id]
+    hall = Authentication(ApiKeys(database, town.clock), town.memberships, access_tokens(database, town.clock))
+    assert await refusal(hall.acting(bob.user, tenant=owner.tenant_id)) is AuthorizationFailed
+    assert await heard() == ["tenant.created", "member.invited"]
+    members = await town.tenants.members(owner, owner.tenant_id, MembersQuery())
+    assert [each.user_id for each in members.items] == [owner.user]
+    town.clock.advance(timedelta(seconds=1))
+    accepted = await town.invitations.accept(bob, owner.tenant_id)
+    assert (accepted.user_id, accepted.role) == (bob.user, Role.VIEWER)
+    assert await town.memberships.invitations_of(bob.user) == []
+    assert [each.tenant_id for each in await town.memberships.of(bob.user)] == [bob.tenant_id, owner.tenant_id]
+    assert (await hall.acting(bob.user, tenant=owner.tenant_id))[1] == scopes_of(Role.VIEWER)
+    assert await heard() == ["tenant.created", "member.invited", "member.joined", "session.started"]
+    assert await refusal(town.invitations.accept(bob, owner.tenant_id)) is ResourceNotFound
+
+
+async def test_an_invitation_is_withdrawn_declined_replaced_or_ends(town: Town) -> None:
+    """And is nobody else's; each leaves it unknown, in the words for a tenant that never was."""
+    owner = await town.owned(await town.user("ada@example"))
+    bob, eve = [town.acting(await town.user(email), new_id()) for email in ("bob@example", "eve@example")]
+    here = owner.tenant_id
+    await town.invite(owner, "bob@example", Role.OWNER)
+    assert await refusal(town.invitations.accept(eve, here)) is ResourceNotFound
+    assert await refusal(town.invitations.accept(bob, "none")) is ResourceNotFound
+    newer = await town.invite(owner, "bob@example", Role.VIEWER)
+    assert [each.role for each in await town.memberships.invitations_of(bob.user)] == [Role.VIEWER]
+    await town.invitations.withdraw(owner, here, newer.id)
+    assert await refusal(town.invitations.accept(bob, here)) is ResourceNotFound
+    assert await refusal(town.invitations.withdraw(owner, here, newer.id)) is ResourceNotFound
+    newest = await town.invite(owner, "bob@example", Role.VIEWER)
+    assert await town.invitations.decline(bob, here) == newest.id
+    assert await refusal(town.invitations.decline(bob, here)) is ResourceNotFound
+    await town.invite(owner, "bob@example", Role.VIEWER)
+    town.clock.advance(LIFETIME)
+    assert await refusal(town.invitations.accept(bob, here)) is ResourceNotFound
+    assert await town.memberships.invitations_of(bob.user) == []
+    assert (await town.tenants.members(owner, here, MembersQuery())).total == 1
+
+
+async def test_an_admin_touches_no_owners_invitation(town: Town) -> None:
+    """Neither by asking again for less, nor by taking it back."""
+    owner = await town.owned(await town.user("ada@example"))
+    admin = await town.joined(owner, "bob@example", Role.ADMIN)
+    made = await town.invite(owner, "eve@example", Role.OWNER)
+    assert await refusal(town.invite(admin, "eve@example", Role.VIEWER)) is AuthorizationFailed
+    assert await refusal(town.invitations.withdraw(admin, admin.tenant_id, made.id)) is AuthorizationFailed
+
+
+async def test_of_two_acceptances_one_joins(town: Town, database_url: str) -> None:
+    """Over two processes' connections at once; the other finds no invitation any more."""
+    owner = await town.owned(await town.user("ada@example"))
+    bob = town.acting(await town.user("bob@example"), new_id())
+    await town.invite(owner, "bob@example", Role.VIEWER)
+    elsewhere = Town(Database(database_url))
+    attempts = (each.invitations.accept(bob, owner.tenant_id) for each in (town, elsewhere))
+    outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+    await elsewhere.database.dispose()
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MemberView", "ResourceNotFound"]
 
 
 async def test_nobody_grants_or_takes_a_role_above_their_own(town: Town) -> None:
@@ -174,7 +268,8 @@ async def test_nobody_grants_or_takes_a_role_above_their_own(town: Town) -> None
     viewer = await town.joined(owner, "eve@example", Role.VIEWER)
     await town.user("new@example")
     for attempt in (
-        town.tenants.add_member(admin, admin.tenant_id, "new@example", Role.OWNER),
+        town.invite(admin, "new@example", Role.OWNER),
+        town.invite(viewer, "new@example", Role.VIEWER),
         town.change(admin, viewer, Role.OWNER),
         town.change(admin, admin, Role.OWNER),
         town.change(admin, owner, Role.VIEWER),
@@ -196,9 +291,9 @@ async def test_a_key_hands_on_no_more_than_its_scopes(town: Town) -> None:
     await town.user("bob@example")
     scopes = frozenset(scopes_of(Role.ADMIN))
     key = Principal(tenant_id=owner.tenant_id, scopes=scopes, key_id=None)
-    attempt = town.tenants.add_member(key, key.tenant_id, "bob@example", Role.OWNER)
+    attempt = town.invite(key, "bob@example", Role.OWNER)
     assert await refusal(attempt) is AuthorizationFailed
-    assert (await town.tenants.add_member(key, key.tenant_id, "bob@example", Role.ADMIN)).role is Role.ADMIN
+    assert (await town.invite(key, "bob@example", Role.ADMIN)).role is Role.ADMIN
 
 
 async def test_a_role_that_was_lowered_counts_at_once(town: Town) -> None:
@@ -270,10 +365,12 @@ async def test_every_change_is_on_record(town: Town, database: Database) -> None
         assert await session.scalar(select(func.count()).select_from(MembershipRow)) == 1
     assert [row.action for row in rows] == [
         "tenant.created",
-        "member.added",
+        "member.invited",
+        "member.joined",
         "tenant.renamed",
         "member.role_changed",
         "member.removed",
         "tenant.deleted",
     ]
-    assert {row.actor for row in rows} == {owner.subject}
+    assert {row.actor for row in rows if row.action != "member.joined"} == {owner.subject}
+    assert [row.actor for row in rows if row.action == "member.joined"] == [viewer.subject]

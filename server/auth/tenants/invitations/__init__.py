@@ -1,0 +1,1 @@
+"""Invitations: nobody becomes a member of a tenant unasked."""
