@@ -17,7 +17,7 @@ from tests.acceptance.system import free_ports
 from tests.integration.server.running import Api, settings_for
 from tests.integration.server.served import ServedApi, served
 from tests.integration.server.swap_load import FINE, crowd, text
-from tests.integration.server.test_generations import GENERATIONS, NoBell, created, promote, shown
+from tests.integration.server.test_generations import GENERATIONS, NoBell, created, lease_is_free, promote, shown
 from tests.integration.server.test_query import DOCUMENTS, post
 
 POSTS_PER_SECOND = 8
@@ -132,4 +132,42 @@ async def test_swaps_under_questions_and_ingest_of_two_processes(
         assert found.mixed() == []
         assert {"g1", "g2"} == set(found.generations())
         assert len(found.posted) >= rounds
+        await holds_each_once(api, posted)
+
+
+async def test_a_killed_promoter_leaves_the_old_index_and_the_writers_go_on(database_url: str, tmp_path: Path) -> None:
+    """kill -9 while it holds the writers off: they go on when its lease ends, and the next promotion succeeds."""
+    lease_seconds = 6
+    doomed, other = (
+        ServedApi(tmp_path, port, database_url, CODEXOS_JOB_LEASE_SECONDS=str(lease_seconds)) for port in free_ports(2)
+    )
+    database = Database(database_url)
+    api = Api(settings=settings_for(tmp_path, database_url), url=doomed.url, database=database)
+    _, key = await api.tenant()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.dispose)
+        await stack.enter_async_context(served(doomed, other))
+        dying, client = [await stack.enter_async_context(each.client(key)) for each in (doomed, other)]
+        posted = [(await post(client, text(number)))["document_id"] for number in range(3)]
+        await api.work()
+        candidate = await created(client, embedder="hashed-128", chunking=FINE)
+        await api.build()
+        posted.append((await post(client, text(3)))["document_id"])
+        await api.work()  # the candidate lacks this one, and nobody follows: the promoter waits
+        promoting = asyncio.create_task(promote(dying, candidate))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await lease_is_free(api):
+                await asyncio.sleep(0.01)
+        doomed.kill()
+        with pytest.raises(httpx.TransportError):
+            await promoting
+        assert not await lease_is_free(api), "nobody has given it back"
+        posted.append((await post(client, text(4)))["document_id"])
+        began = asyncio.get_running_loop().time()
+        await api.work()
+        assert asyncio.get_running_loop().time() - began < lease_seconds + PATIENCE_SECONDS
+        await indexed_all(client, posted)
+        assert (await shown(client, candidate))["state"] == "ready"
+        await api.build()
+        assert (await promote(client, candidate)).status_code == 200
         await holds_each_once(api, posted)
