@@ -129,6 +129,12 @@ class Settings(BaseSettings):
         le=1,
         description="How much worse a new index may answer golden questions, in recall@10 and nDCG@10.",
     )
+    promotion_wait_seconds: float = Field(
+        15.0,
+        ge=0,
+        le=60,
+        description="How long writers to the index may wait while a promotion lets the new index catch up with them.",
+    )
     egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Inner addresses that may be fetched from, and told of events, all the same; also by plain http. "

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from core.errors import CodexError, IndexingFailed, IngestFailed, InternalFailure, LeaseLost
+from core.errors import CodexError, IngestFailed, InternalFailure, LeaseLost
 from core.events import EventType
 from core.ids import DocumentId, GenerationId, TenantId, new_id
 from core.log import get_logger
@@ -115,21 +115,40 @@ class IndexWriter:
     async def _write(self, generation: Generation, batch: Sequence[Work]) -> Outcome:
         async with self.lease(generation) as lease:
             # Asked under the lease: whoever retires the generation takes it to drop the table, after saying so.
-            if not await self.indexes.generations.is_usable(generation.id):
-                raise IndexingFailed("The index was replaced meanwhile; the document goes to the new one.")
+            # A promotion holds it while it moves the pointer: what is indexed is so in the one that answers.
+            active = await self.indexes.generations.active(generation.tenant_id)
+            if active is None or active.id != generation.id:
+                return await self._put_back(batch)
             table = await self.lance.open_table(generation.tenant_id, generation.table_space, generation.dimensions)
             kept = await self._still_ours(batch, lease)
             if kept:
                 await table.commit(rows_of(kept), retire={work.job.document_id: work.job.revision for work in kept})
-        outcome, held = Outcome(lost=len(batch) - len(kept)), []
+            noted = await self._note(generation, kept)
+            if noted is None:
+                noted = await self._put_back(kept)
+            return Outcome(lost=len(batch) - len(kept)) + noted
+
+    async def _note(self, generation: Generation, written: Sequence[Work]) -> Outcome | None:
+        """Say of documents that they are indexed, if `generation` still answers; None if it does not."""
+        outcome, held = Outcome(), []
         async with self.database.transaction() as session:
-            for work in kept:
+            # Held to the end of this transaction: whoever moves the pointer counts what was noted before, and nothing
+            # is noted after. The lease spares most of the work that would be in vain; it does not decide.
+            if not await self.indexes.generations.still_answers(session, generation):
+                return None
+            for work in written:
                 closed = await self._close_written(session, work)
                 outcome += closed
                 if closed.indexed:
                     held.append(_holding(work))
             await self.indexes.generations.hold(session, generation.id, held)
         return outcome
+
+    async def _put_back(self, batch: Sequence[Work]) -> Outcome:
+        # Cut and embedded for an index that answers no more: done again for the one that does, at no attempt's cost.
+        for work in batch:
+            await self.letterbox.release(work.job)
+        return Outcome(put_back=len(batch))
 
     async def _erase(self, tenant_id: TenantId, batch: Sequence[Work]) -> Outcome:
         """Delete documents from every table of their tenant, so that the old index cannot bring them back either."""

@@ -254,6 +254,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     audit=audit,
                     clock=clock,
                     new_id=new_id,
+                    patience=timedelta(seconds=settings.promotion_wait_seconds),
                 ),
                 index_tags=TagService(database=database, indexes=indexes, audit=audit, clock=clock),
                 sources=SourceService(

@@ -127,6 +127,12 @@ class Generations:
 
         return await self._database.unchanged(("active generation", tenant_id), read)
 
+    async def still_answers(self, session: AsyncSession, generation: Generation) -> bool:
+        """Whether it answers now; if so, no other can before `session`'s transaction has ended."""
+        # Shared: whoever notes documents does not wait for others who do, only for whoever moves the pointer.
+        pointed = select(IndexPointerRow.generation_id).where(IndexPointerRow.tenant_id == generation.tenant_id)
+        return await session.scalar(pointed.with_for_update(read=True)) == generation.id
+
     async def adopt(self, tenant_id: TenantId, configured: Space) -> Generation:
         """Return the generation that answers, made over the tenant's table of the `configured` space if there is none.
 

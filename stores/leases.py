@@ -27,7 +27,10 @@ class Lease:
 
 
 class Leases:
-    """Leases survive nobody: a holder that dies is replaced when its time is up."""
+    """Leases survive nobody: a holder that dies is replaced when its time is up.
+
+    Taken and given back in transactions of their own: one that only its own unit of work saw would keep nobody out.
+    """
 
     def __init__(self, database: Database, clock: Clock, lifetime: timedelta) -> None:
         self._database = database
@@ -53,7 +56,9 @@ class Leases:
     async def _take(self, name: str, owner: str) -> Lease | None:
         now = self._clock.now()
         expires_at = now + self._lifetime
-        async with self._database.transaction() as session:
+        if await self._is_held(name):  # asked without the write lock: SQLite has one, and who waits asks often
+            return None
+        async with self._database.transaction(independent=True) as session:
             row = await session.scalar(select(LeaseRow).where(LeaseRow.name == name).with_for_update())
             if row is not None:
                 if row.owner is not None and row.expires_at > now:
@@ -62,16 +67,22 @@ class Leases:
                 return Lease(name=name, owner=owner, fence=row.fence, expires_at=expires_at)
         return await self._create(name, owner, expires_at)
 
+    async def _is_held(self, name: str) -> bool:
+        async with self._database.reading() as session:
+            found = await session.execute(select(LeaseRow.owner, LeaseRow.expires_at).where(LeaseRow.name == name))
+            row = found.first()
+        return row is not None and row.owner is not None and row.expires_at > self._clock.now()
+
     async def _create(self, name: str, owner: str, expires_at: datetime) -> Lease | None:
         try:
-            async with self._database.transaction() as session:
+            async with self._database.transaction(independent=True) as session:
                 session.add(LeaseRow(name=name, owner=owner, fence=1, expires_at=expires_at))
         except IntegrityError:  # another holder made the row first
             return None
         return Lease(name=name, owner=owner, fence=1, expires_at=expires_at)
 
     async def _give_back(self, lease: Lease) -> None:
-        async with self._database.transaction() as session:
+        async with self._database.transaction(independent=True) as session:
             await session.execute(
                 update(LeaseRow)
                 .where(

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from core.ids import TenantId
+from core.ids import GenerationId, TenantId
 from core.log import get_logger, may_fail
 from pipelines.index.generations.follow import Follower
 from pipelines.index_writer import IndexWriter, Outcome
 from pipelines.ingest import IngestTools, Work, chunk, embed, fetch, forget, parse, progress_of
+from stores.generations import Generation
 from stores.job_keeper import KeptJobs, keep
 from stores.letterbox import Job, Letterbox
 from stores.redis import Bell
@@ -91,12 +92,28 @@ class IngestLane:
 
     async def _follow(self) -> None:
         # The tenant's other generations, so that one can be promoted, or gone back to, without waiting for a builder.
-        while self.follower is not None:
-            await asyncio.sleep(self.follow_seconds)
-            while self._ahead:
-                tenant_id = self._ahead.pop()
-                with may_fail("keeping generations in step"):  # the builder does it otherwise
-                    await self.follower.keep_up(tenant_id, most_documents=BATCH_JOBS)
+        # Each by itself: one may have to wait for a table that a promotion holds until another one is in step.
+        under_way: set[GenerationId] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while self.follower is not None:
+                await asyncio.sleep(self.follow_seconds)
+                for tenant_id in [self._ahead.pop() for _ in range(len(self._ahead))]:
+                    with may_fail("looking for generations to keep in step"):
+                        for generation in await self.follower.built(tenant_id):
+                            if generation.id in under_way:
+                                self._ahead.add(tenant_id)  # it may have looked too early for what came since
+                            else:
+                                under_way.add(generation.id)
+                                tasks.create_task(self._bring_into_step(self.follower, generation, under_way))
+
+    async def _bring_into_step(self, follower: Follower, generation: Generation, under_way: set[GenerationId]) -> None:
+        try:
+            with may_fail("keeping a generation in step"):  # its builder does it otherwise
+                done = await follower.follow(generation, most_documents=BATCH_JOBS)
+                if done.documents + done.failed >= BATCH_JOBS:
+                    self._ahead.add(generation.tenant_id)  # its lanes may be waiting for a promotion, and not add it
+        finally:
+            under_way.discard(generation.id)
 
     async def _slot(self, lane: Lane, stop: asyncio.Event, rung: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())

@@ -117,8 +117,11 @@ class Database:
                 yield work
         finally:
             current.reset(before)
-            if work.is_open:
-                await work.roll_back()
+            try:
+                if work.is_open:
+                    await work.roll_back()
+            finally:
+                await work.end()
 
     @asynccontextmanager
     async def transaction(self, *, independent: bool = False) -> AsyncIterator[AsyncSession]:
@@ -215,6 +218,13 @@ class Database:
             work.after_commit(callback)
         else:
             await callback()
+
+    def when_ended(self, callback: AfterCommit) -> bool:
+        """Call `callback` once the unit of work has been committed or undone; False if there is none that is open."""
+        work = _open_unit()
+        if work is not None:
+            work.when_ended(callback)
+        return work is not None
 
     async def ping(self) -> None:
         """Raise ServiceUnavailable unless the database answers."""

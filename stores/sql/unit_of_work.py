@@ -23,6 +23,7 @@ class UnitOfWork:
         self._session: AsyncSession | None = None
         self._failed = False
         self._after: list[AfterCommit] = []
+        self._ended: list[AfterCommit] = []
         self.is_open = True
 
     @property
@@ -45,6 +46,9 @@ class UnitOfWork:
     def after_commit(self, callback: AfterCommit) -> None:
         self._after.append(callback)
 
+    def when_ended(self, callback: AfterCommit) -> None:
+        self._ended.append(callback)
+
     async def commit(self) -> None:
         """Make everything so far true, then do what was waiting for it. Later transactions are on their own."""
         if self._failed:
@@ -61,3 +65,8 @@ class UnitOfWork:
         if self._session is not None:
             await self._session.rollback()
         await self._opened.aclose()
+
+    async def end(self) -> None:
+        """Do what was waiting for the end of it, good or bad. Nothing of this unit is locked any more."""
+        while self._ended:
+            await self._ended.pop()()

@@ -1,72 +1,17 @@
 """C13: ragflow #11570, dify #40961. There, another embedder destroys the index, or answers from the old vectors."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
-from pipelines.embedding.hashed import HashEmbedder
 from tests.integration.server.running import Api, running, settings_for
-from tests.integration.server.test_generations import created, generation_of, promote
-from tests.integration.server.test_query import DOCUMENTS, QUERY, ask, post
-
-QUERIES_PER_SECOND = 50
-FINE = {"strategy": "fixed", "chunk_tokens": 6, "overlap_tokens": 0}
-EMBEDDERS = {"g1": HashEmbedder(), "g2": HashEmbedder(dimensions=128)}
-WORDS = ["dome", "dusk", "pump", "noon", "kite", "wind", "lamp", "stair", "mirror", "meadow", "sea", "comet"]
-QUESTIONS = [" ".join(pair) for pair in itertools.combinations(WORDS, 2)]
-
-Answered = tuple[str, httpx.Response]
-
-
-def text(number: int) -> str:
-    return f"Note {number}: " + " ".join(WORDS[(number + step) % len(WORDS)] for step in range(9)) + " and so on."
-
-
-@asynccontextmanager
-async def load(client: httpx.AsyncClient) -> AsyncIterator[list[Answered]]:
-    """Ask at a steady rate, however long an answer takes, for as long as the block lasts; the list has the answers."""
-    answered: list[Answered] = []
-    asking: set[asyncio.Task[None]] = set()
-
-    async def one(question: str) -> None:
-        body = {"query": question, "limit": 20, "explain": True}
-        answered.append((question, await client.post(QUERY, json=body)))
-
-    async def steadily() -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for number, question in enumerate(itertools.cycle(QUESTIONS)):
-            await asyncio.sleep(max(0.0, began + number / QUERIES_PER_SECOND - loop.time()))
-            task = asyncio.create_task(one(question))
-            asking.add(task)
-            task.add_done_callback(asking.discard)
-
-    steady = asyncio.create_task(steadily())
-    try:
-        yield answered
-    finally:
-        steady.cancel()
-        await asyncio.gather(*asking)
-
-
-def is_of_one_space(question: str, answer: dict[str, Any]) -> bool:
-    """Whether every hit was cut and embedded by the generation that the answer names, and by no other."""
-    embedder = EMBEDDERS[generation_of(answer)]
-    asked = embedder.embed([question])[0]
-    contents = [result["content"] for result in answer["results"]]
-    cosines = embedder.embed(contents) @ asked if contents else np.empty(0)
-    said = np.array([result["scores"]["vector"] for result in answer["results"]])
-    longest = 6 if generation_of(answer) == "g2" else 40
-    return bool(np.allclose(cosines, said, atol=1e-4)) and all(
-        len(embedder.token_spans(content)) <= longest for content in contents
-    )
+from tests.integration.server.swap_load import EMBEDDERS, FINE, QUERIES_PER_SECOND, crowd, text
+from tests.integration.server.test_generations import created, promote
+from tests.integration.server.test_query import DOCUMENTS, ask, post
 
 
 async def work_until(done: asyncio.Event, work: Callable[[], Awaitable[int]]) -> None:
@@ -96,16 +41,13 @@ async def test_C13_swapping_the_embedder_never_stops_or_mixes_answers(
             for number in range(40):
                 await post(client, text(number), external_id=str(number))
             await api.work()
-            async with load(client) as answered:
+            async with crowd([client]) as found:
                 deleted = await swap_to_and_fro(api, client, rounds)
-            failed = [response.text for _, response in answered if response.status_code != 200]
-            assert failed == []
-            answers = [(question, response.json()) for question, response in answered]
-            mixed = [question for question, answer in answers if not is_of_one_space(question, answer)]
-            assert mixed == []
-            assert {generation_of(answer) for _, answer in answers} == {"g1", "g2"}
-            assert all(answer["results"] for _, answer in answers)
-            assert len(answers) >= QUERIES_PER_SECOND
+            assert found.failed() == []
+            assert found.mixed() == []
+            assert set(found.generations()) == {"g1", "g2"}
+            assert all(answer["results"] for _, answer in found.answers())
+            assert len(found.answered) >= QUERIES_PER_SECOND
             await only_new_vectors(api, deleted)
 
 

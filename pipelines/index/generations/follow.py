@@ -78,11 +78,13 @@ class Follower:
             await told(total)
         return total
 
-    async def keep_up(self, tenant_id: TenantId, *, most_documents: int) -> None:
-        """Bring a tenant's generations into step that are not being built, as far as little is lacking."""
-        for generation in await self.work.following(tenant_id):
-            if generation.state is not GenerationState.BUILDING:
-                await self.follow(generation, most_documents=most_documents)
+    async def built(self, tenant_id: TenantId) -> list[Generation]:
+        """Return the tenant's generations that are to be kept in step by whoever changes documents.
+
+        Those that are being built have their builder.
+        """
+        found = await self.work.following(tenant_id)
+        return [generation for generation in found if generation.state is not GenerationState.BUILDING]
 
     async def _batch(self, generation: Generation, behind: Sequence[Behind]) -> Followed:
         stored = await self.tools.documents.revisions_of([(found.document_id, found.revision) for found in behind])

@@ -24,6 +24,9 @@ _LISTED = 100
 class GenerationRepository(TenantRepository):
     """Whoever changes something holds the tenant's pointer first: changes of one tenant take turns."""
 
+    async def pointer(self) -> IndexPointerRow | None:
+        return await self._session.scalar(self.rows_of(IndexPointerRow))
+
     async def held_pointer(self) -> IndexPointerRow | None:
         return await self._session.scalar(self.rows_of(IndexPointerRow).with_for_update())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from core.clock import Clock
 from core.errors import Conflict, ResourceNotFound
@@ -9,6 +10,7 @@ from core.events import EventType
 from core.ids import GenerationId, TenantId, is_uuid, new_id
 from pipelines.index.generations.wanted import is_current
 from server.auth.principal import Principal
+from server.rag.generations.fence import MOST_BEHIND, Fence, fenced_off
 from server.rag.generations.repository import GenerationRepository
 from server.rag.generations.schemas import (
     MOST_GENERATIONS,
@@ -48,6 +50,8 @@ class GenerationService:
     audit: AuditLog
     clock: Clock
     new_id: Callable[[], str]
+    patience: timedelta
+    """How long writers may be held off while a candidate catches up."""
 
     async def create(self, owner: Principal, request: GenerationRequest) -> GenerationView:
         """Promise another index of all documents; a builder takes it up within seconds."""
@@ -81,6 +85,7 @@ class GenerationService:
 
     async def promote(self, owner: Principal, generation_id: str, request: PromoteRequest) -> GenerationView:
         """Let a generation answer, unless the gate says that answers would be worse."""
+        fenced = None if request.force else await self._fence(owner, generation_id)
         async with self.database.transaction() as session:
             repository = GenerationRepository(session, owner.tenant_id)
             pointer = await repository.held_pointer()
@@ -88,6 +93,8 @@ class GenerationService:
             if pointer is None or row.state not in _PROMOTABLE:
                 raise Conflict("Only a generation that is ready or standby can be promoted.", state=row.state)
             if not request.force:
+                if fenced is None or not fenced.still_holds(pointer):
+                    raise Conflict("Another generation was promoted meanwhile. Look which one answers.")
                 await self._pass_gate(row, pointer)
             await self._move(session, repository, pointer, row, owner, request)
             await self._log(
@@ -100,6 +107,25 @@ class GenerationService:
                 reason=request.reason,
             )
             return await self._view(row)
+
+    async def _fence(self, owner: Principal, generation_id: str) -> Fence | None:
+        """Hold writers off the active index until the request has ended, and wait until the candidate is in step."""
+        async with self.database.reading() as session:
+            repository = GenerationRepository(session, owner.tenant_id)
+            row = await _found(repository, generation_id)
+            pointer = await repository.pointer()
+        if pointer is None or row.state not in _PROMOTABLE:
+            return None
+        await self._pass_gate(row, pointer, most_behind=MOST_BEHIND)
+        active = await self.generations.find(GenerationId(pointer.generation_id))
+        if active is None:
+            return None
+        fence = await fenced_off(self.leases, self.database, active, patience=self.patience)
+        await fence.wait_until(lambda: self._is_in_step(row))
+        return fence
+
+    async def _is_in_step(self, row: GenerationRow) -> bool:
+        return not (await self._progress(row)).behind
 
     async def rollback(self, owner: Principal, request: RollbackRequest) -> GenerationView:
         """Let the generation answer that did before. No check stands in the way: it is for emergencies."""
@@ -155,9 +181,9 @@ class GenerationService:
         embedder = await self.embedders.named(name).ready()
         return Space(embedder=name, space=embedder.space, dimensions=embedder.dimensions)
 
-    async def _pass_gate(self, row: GenerationRow, pointer: IndexPointerRow) -> None:
+    async def _pass_gate(self, row: GenerationRow, pointer: IndexPointerRow, *, most_behind: int = 0) -> None:
         progress = await self._progress(row)
-        if progress.behind:
+        if progress.behind > most_behind:
             raise Conflict(
                 "This generation is not in step yet. Its builder is at it: try again in a moment.",
                 documents_behind=progress.behind,

@@ -1,13 +1,16 @@
 """Dagster builds generations: one that is killed is gone on with, and the golden questions are a check."""
 
 import asyncio
+import base64
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from xml.etree import ElementTree
 
 import dagster as dg
+from sqlalchemy import update
 
 from assets.definitions import definitions_with
 from assets.generations.sensors import generation_builder
@@ -181,3 +184,63 @@ def test_golden_questions_are_a_check_with_a_trend(batch: Batch) -> None:
     [failed] = run_builder(batch).get_asset_check_evaluations()
     assert not failed.passed
     assert failed.metadata["worse"].value == f"{tenant_id} g2"
+
+
+def test_the_trend_has_the_points_of_earlier_runs(batch: Batch) -> None:
+    """Each time the questions are asked anew a point is added, and those of the runs before stay where they were."""
+    tenant_id = batch.tenant(bucket=3)
+    [lamp, *others] = batch.post(tenant_id, ["The lamp was lit.", *texts(30)])
+    index(batch)
+    found = {"query": "lit", "relevant": [{"document_id": lamp, "grade": 1}]}
+    # More are relevant than are looked at: not all of them can be found.
+    wide = {"query": "lamp", "relevant": [{"document_id": each, "grade": 1} for each in [lamp, *others]]}
+    candidate_of(batch, tenant_id)
+    shown: list[dict[str, list[float]]] = []
+    for version, questions in enumerate(([found], [wide], [found, wide]), start=1):
+        with_ingestion(batch, golden_set(batch, tenant_id, version, questions))
+        [checked] = run_builder(batch).get_asset_check_evaluations()
+        shown.append(points_of(checked.metadata["trend"]))
+        assert [len(line) for line in shown[-1].values()] == [version, version]
+        for name, before in shown[-2].items() if version > 1 else ():
+            assert shown[-1][name][:-1] == before
+    first, second, third = shown[-1]["recall@10"]
+    assert second < third < first == 1.0
+    [again] = run_builder(batch).get_asset_check_evaluations()
+    assert points_of(again.metadata["trend"]) == shown[-1], "nothing was asked, so nothing is added"
+
+
+def golden_set(
+    batch: Batch, tenant_id: TenantId, version: int, questions: list[dict[str, Any]]
+) -> Callable[[Ingestion], Coroutine[Any, Any, None]]:
+    """Write the questions as this version of the tenant's set."""
+    now = batch.platform.clock.now()
+
+    async def write(ingestion: Ingestion) -> None:
+        async with ingestion.database.transaction() as session:
+            if version == 1:
+                session.add(
+                    GoldenSetRow(
+                        id=new_id(),
+                        tenant_id=tenant_id,
+                        name="daily",
+                        questions=questions,
+                        version=version,
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
+            else:
+                changed = {"questions": questions, "version": version, "updated_at": now}
+                await session.execute(update(GoldenSetRow).where(GoldenSetRow.tenant_id == tenant_id).values(**changed))
+
+    return write
+
+
+def points_of(trend: dg.MetadataValue[Any]) -> dict[str, list[float]]:
+    """Return what the plot's points are labelled with: the numbers of each line, oldest first."""
+    picture = ElementTree.fromstring(base64.b64decode(str(trend.value).split("base64,")[1].removesuffix(")")))
+    lines: dict[str, list[float]] = {}
+    for label in picture.iter("{http://www.w3.org/2000/svg}title"):
+        name, value = (label.text or "").rsplit(" ", 1)
+        lines.setdefault(name, []).append(float(value))
+    return lines

@@ -60,6 +60,7 @@ def settings_for(home: Path, database_url: str | None, **overrides: Any) -> Sett
         "database_url": database_url,
         "redis_url": nowhere,
         "embedder": "hashed",
+        "promotion_wait_seconds": 3.0,
         "rate_limit_authenticated_per_minute": 1_000_000,
         "rate_limit_unauthenticated_per_minute": 1_000_000,
         **overrides,
