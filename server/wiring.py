@@ -351,9 +351,10 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
-    counter = SoftCounter(Gcra(redis), LocalGcra(microseconds), microseconds)
+    exact = Gcra(redis)
     return RateLimiter(
-        counter,
+        SoftCounter(exact, LocalGcra(microseconds), microseconds),
+        exact=exact,
         authenticated=settings.rate_limit_authenticated_per_minute,
         unauthenticated=settings.rate_limit_unauthenticated_per_minute,
         plans=settings.rate_limit_plans,

@@ -113,7 +113,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
     for operation in (*listed, *telemetry):
         app.add_route(
             endpoint(operation, _hall),
-            operation.path.replace("{", "<").replace("}", ">"),
+            operation.route,
             methods=[operation.method],
             name=operation.name,
         )
@@ -140,7 +140,7 @@ def _serve_deprecated(app: App, listed: list[Operation], clock: Clock) -> None:
         by_successor = adapted(listed, version)
         for successor, operation in by_successor.items():
             handle = until_sunset(endpoint(operation, _hall), version, successor=successor, clock=clock)
-            app.add_route(handle, operation.path, methods=[operation.method], name=operation.name)
+            app.add_route(handle, operation.route, methods=[operation.method], name=operation.name)
         successors = {operation.path: successor for successor, operation in by_successor.items()}
         app.register_middleware(telling(version, successors), "response")
 

@@ -56,7 +56,7 @@ class Effects:
         key = idempotency_key(request, operation)
         if key is None:
             return await self._carry_out(request, None, call)
-        fingerprint = fingerprint_of(given)
+        fingerprint = self._fingerprint_of(given)
         identity = identity_of(operation, principal, key, fingerprint)
         tenant_id: TenantId | None = principal.tenant_id if principal is not None else None
         claimed = await self._records.claim(identity, fingerprint, tenant_id)
@@ -64,6 +64,15 @@ class Effects:
             return self._replayed(identity, claimed)
         async with self._kept_alive(claimed):
             return await self._attempt(request, claimed, call)
+
+    def _fingerprint_of(self, given: Mapping[str, Any]) -> str:
+        """Return what tells one request from another, however it was spelled: order of keys and form boundaries do
+        not count.
+
+        Under a key of this installation's: whoever reads the table cannot try out what a short secret in the body was.
+        """
+        asked = json.dumps(given, sort_keys=True, default=_plain).encode()
+        return self._envelope.mac(asked, purpose=_PURPOSE).hex()
 
     async def _attempt(self, request: Request, claim: Claim, call: Call) -> HTTPResponse | None:
         try:
@@ -158,11 +167,6 @@ def idempotency_key(request: Request, operation: Operation) -> str | None:
         )
     key: str = given[0]
     return key
-
-
-def fingerprint_of(given: Mapping[str, Any]) -> str:
-    """Return a SHA-256 over what was asked, however it was spelled: order of keys and form boundaries do not count."""
-    return hashlib.sha256(json.dumps(given, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
