@@ -33,6 +33,7 @@ from server.auth.sessions.service import Sessions
 from server.auth.sessions.signing.service import SigningKeys
 from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.service import Memberships, Tenants
+from server.credentials.service import Credentials
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.llm.base import ChatModel
@@ -77,7 +78,7 @@ from stores.outbox import Outbox
 from stores.redis import EVENTS, HEARTBEAT_KEY, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
-from vault.open import open_envelope
+from vault.open import open_envelope, open_safe
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -123,6 +124,7 @@ class Parts:
     webhook_endpoints: EndpointService
     webhook_deliveries: DeliveryService
     events: EventService
+    credentials: Credentials
     health: HealthService
     telemetry: Telemetry
 
@@ -285,6 +287,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     database=database, bell=events_bell, audit=audit, clock=clock, new_id=new_id, cursors=cursors
                 ),
                 events=EventService(database=database),
+                credentials=Credentials(
+                    safe=open_safe(settings, database, envelope, clock, outbox=outbox),
+                    second_factor=second_factor,
+                    clock=clock,
+                    cursors=cursors,
+                ),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
                 telemetry=Telemetry(database),

@@ -19,6 +19,7 @@ from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
 from server.auth.sessions.routes import sessions, well_known
 from server.auth.tenants.routes import tenants
+from server.credentials.routes import credentials
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
 from server.middleware import request_id, request_log
@@ -100,6 +101,7 @@ def operations() -> list[Operation]:
             deliveries,
             event_types,
             events,
+            credentials,
         )
     )
 
