@@ -17,7 +17,15 @@ from pydantic import BaseModel
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from core.errors import ApiError, IdempotencyInProgress, LeaseLost, ValidationFailed
+from core.errors import (
+    ApiError,
+    IdempotencyInProgress,
+    LeaseLost,
+    MfaInvalid,
+    MfaRequired,
+    RateLimitExceeded,
+    ValidationFailed,
+)
 from core.ids import TenantId, content_id
 from core.log import may_fail
 from server.auth.principal import Principal
@@ -34,6 +42,8 @@ REPLAYED = "idempotent-replayed"
 
 _SANE = re.compile(r"[\x21-\x7e]{1,255}")
 _PURPOSE = "idempotency"
+# The code of a second factor is no part of what is asked: the same request with another code is a retry.
+_MENDED_BY_A_CODE = (MfaRequired, MfaInvalid, RateLimitExceeded)
 
 Call = Callable[[], Awaitable[HTTPResponse | None]]
 
@@ -80,7 +90,7 @@ class Effects:
         except LeaseLost:
             raise IdempotencyInProgress("Another attempt of this request has taken over. Try again.") from None
         except ApiError as refusal:
-            if refusal.status >= 500:
+            if refusal.status >= 500 or isinstance(refusal, _MENDED_BY_A_CODE):
                 await self._release(claim)
                 raise
             # A refusal is an answer like any other: whoever asks again under this key gets the same.
