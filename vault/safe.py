@@ -192,10 +192,19 @@ class Safe:
                 if {version.number for version in versions} != wanted:
                     raise ResourceNotFound(_RESOURCE, key)
                 destroyed = await self._destroy(row, versions)
-            await self._log(session, row, by, "destroyed", versions=destroyed, whole=wanted is None)
-            told = {"key": key, "versions": destroyed, "principal": by}
-            self.outbox.append(session, tenant_id, EventType.VAULT_SECRET_DESTROYED, told, subject=row.id)
+            await self._tell_destroyed(session, row, by, destroyed, whole=wanted is None)
         return destroyed
+
+    async def destroy_deleted(self, tenant_id: TenantId, key: str, *, by: str) -> None:
+        """Destroy a secret that can be undeleted no more. Raises ResourceNotFound for any other."""
+        async with self._changing() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = await catalogue.locked(key)
+            until = self.undelete_until(row) if row is not None else None
+            if row is None or until is None or until > self.clock.now():
+                raise ResourceNotFound(_RESOURCE, key)
+            destroyed = await self._destroy_all(catalogue, row)
+            await self._tell_destroyed(session, row, by, destroyed, whole=True)
 
     def undelete_until(self, row: SecretRow) -> datetime | None:
         return None if row.deleted_at is None else row.deleted_at + self.undelete_window
@@ -289,6 +298,13 @@ class Safe:
         kind = EventType.VAULT_SECRET_CREATED if first else EventType.VAULT_SECRET_ROTATED
         told = {"key": row.key, "version": row.version, "principal": by}
         self.outbox.append(session, TenantId(row.tenant_id), kind, told, subject=row.id)
+
+    async def _tell_destroyed(
+        self, session: Session, row: SecretRow, by: str, versions: list[int], *, whole: bool
+    ) -> None:
+        await self._log(session, row, by, "destroyed", versions=versions, whole=whole)
+        told = {"key": row.key, "versions": versions, "principal": by}
+        self.outbox.append(session, TenantId(row.tenant_id), EventType.VAULT_SECRET_DESTROYED, told, subject=row.id)
 
     async def _log(self, session: Session, row: SecretRow, by: str, action: str, **details: Any) -> None:
         await self.audit.append(
