@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
@@ -132,9 +131,8 @@ async def test_no_secret_is_anywhere_but_under_its_seal(
                 async with api.client() as browser:
                     person = await Person.registered(browser, database)
                     await person.enrol()
-                    await browser.post(
-                        SECRETS, json={"key": "g", "value": canaries.secrets["plain"], "require_mfa": True}
-                    )
+                    guarded = {"key": "g", "value": canaries.secrets["plain"], "require_mfa": True}
+                    (await browser.post(SECRETS, json=guarded)).raise_for_status()
                     assert (await person.read("g", person.wrong_code())).status_code == 401
                     assert (await person.read("g", await person.code())).status_code == 200
                 await err(ask, canaries, key)
@@ -169,16 +167,13 @@ async def test_no_secret_is_anywhere_but_under_its_seal(
     assert {place: found for place, content in searched.items() if (found := canaries.found_in(content))} == {}
 
 
-@pytest.mark.parametrize("encoding", encodings("x"))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_the_search_finds_what_is_planted(
-    database: Database, database_url: str, tmp_path: Path, encoding: str
-) -> None:
-    """A control for each encoding: written into a column that holds text, a secret is found by the same search."""
-    canaries = Canaries(secrets={"plain": f'canary "{new_id()}" ü'})
-    written: Any = encodings(canaries.secrets["plain"])[encoding].decode("latin-1")
-    await create_tenant(database, SystemClock(), f"before {written} after")
-    for _ in range(4):
-        await create_tenant(database, SystemClock(), "t")
-    found = canaries.found_in((await every_column(database)).decode().encode("latin-1", "replace"))
-    assert f"plain, {encoding}" in found
+async def test_the_search_finds_what_is_planted(database: Database) -> None:
+    """A control for each encoding: in a column that holds text, a secret is found by the same search."""
+    canaries = Canaries(secrets={name: f'canary "{new_id()}"' for name in encodings("x")})
+    for encoding, secret in canaries.secrets.items():
+        written = encodings(secret)[encoding].decode()
+        for _ in range(2):
+            await create_tenant(database, SystemClock(), f"before {written} after")
+    found = canaries.found_in(await every_column(database))
+    assert {f"{encoding}, {encoding}" for encoding in encodings("x")} <= set(found)
