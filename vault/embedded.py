@@ -52,7 +52,11 @@ class EmbeddedStore:
             held = await values.key(row.vault_key_id) if row is not None else None
         if row is None or held is None:
             raise SecretBroken("There is no such value, or not the key that it was sealed under.")
-        bound = _bound(place, stored_as)
+        return self.unsealed(place, row, held)
+
+    def unsealed(self, place: Place, row: SecretValueRow, held: VaultKeyRow) -> bytes:
+        """Return the value of a row under its tenant's key: all that reading costs beside SQL. Raises SecretBroken."""
+        bound = _bound(place, row.id)
         return _open(_open(self._opened(held), row.sealed_data_key, bound), row.sealed_value, bound)
 
     async def destroy(self, place: Place, stored_as: str) -> None:
