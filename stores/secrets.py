@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Reader
 
 from core.ids import TenantId
 from stores.sql.keyset import Slice, newest_first, slice_of
-from stores.sql.models import SecretRow, SecretUseRow, SecretVersionRow
+from stores.sql.models import SecretRow, SecretUseRow, SecretVersionRow, TenantRow, VaultKeyRow
 from stores.sql.repository import TenantRepository
 
 After = tuple[datetime, str] | None
@@ -72,6 +72,12 @@ class Secrets(TenantRepository):
         )
         self._session.expunge(row)
 
+    async def remove_all(self) -> None:
+        """Delete every secret of the tenant, with versions and uses."""
+        await self._session.execute(
+            delete(SecretRow).where(SecretRow.tenant_id == self.tenant_id).execution_options(synchronize_session=False)
+        )
+
 
 def secrets_page(
     tenant_id: TenantId,
@@ -125,6 +131,15 @@ def ending(before: datetime, *, limit: int, after: str) -> Callable[[Reader], Se
         .limit(limit)
     )
     return lambda session: session.scalars(query).all()
+
+
+def tenants_gone(session: Reader) -> Sequence[TenantId]:
+    """Return tenants that were deleted and still have secrets, or keys that seal some."""
+    has_any = or_(
+        exists().where(SecretRow.tenant_id == TenantRow.id), exists().where(VaultKeyRow.tenant_id == TenantRow.id)
+    )
+    found = session.scalars(select(TenantRow.id).where(TenantRow.deleted_at.is_not(None), has_any))
+    return [TenantId(tenant_id) for tenant_id in found]
 
 
 def deleted_before(moment: datetime, *, limit: int) -> Callable[[Reader], Sequence[SecretRow]]:

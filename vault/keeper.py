@@ -8,7 +8,7 @@ from core.errors import ResourceNotFound
 from core.events import EventType
 from core.ids import TenantId
 from core.log import get_logger
-from stores.secrets import deleted_before, ending
+from stores.secrets import deleted_before, ending, tenants_gone
 from stores.sql.models import SecretRow
 from vault.safe import Safe
 
@@ -61,6 +61,18 @@ class SecretKeeper:
                 continue
             destroyed += 1
         return destroyed
+
+    async def forget_tenants(self) -> int:
+        """Make secrets of tenants that were deleted unreadable for good; return how many tenants that were."""
+        forgotten = 0
+        for tenant_id in await self.safe.database.read(tenants_gone):
+            try:
+                await self.safe.forget_tenant(tenant_id)
+            except Exception:  # its store is away, say; the next tick comes back to it
+                log.exception("secret.tenant_not_forgotten", tenant=tenant_id)
+                continue
+            forgotten += 1
+        return forgotten
 
     async def _ending(self, after: str) -> Sequence[SecretRow]:
         before = self.safe.clock.now() + timedelta(days=max(WARNED_DAYS))

@@ -114,7 +114,8 @@ class Safe:
             raise refusal
         # Outside of any transaction: a store that is slow holds no lock, one that is away leaves no record.
         value = await self.store.read(_place(row, version.number), version.stored_as)
-        async with self.database.transaction() as session:
+        # By itself even inside of a unit of work: what was given out stays written down, whatever becomes of that.
+        async with self.database.transaction(independent=True) as session:
             catalogue = Secrets(session, tenant_id)
             now_row = _present(await catalogue.locked(key), key)
             now_version = _there(await catalogue.version(row.id, version.number), key)
@@ -136,7 +137,7 @@ class Safe:
     async def deny(self, tenant_id: TenantId, key: str, number: int | None, reader: Reader, refusal: Exception) -> None:
         """Write down that a secret was asked for and not given out."""
         reason = reason_of(refusal)
-        async with self.database.transaction() as session:
+        async with self.database.transaction(independent=True) as session:
             row = await Secrets(session, tenant_id).find(key)
             if row is None:
                 return
@@ -205,6 +206,12 @@ class Safe:
                 raise ResourceNotFound(_RESOURCE, key)
             destroyed = await self._destroy_all(catalogue, row)
             await self._tell_destroyed(session, row, by, destroyed, whole=True)
+
+    async def forget_tenant(self, tenant_id: TenantId) -> None:
+        """Make every secret of a tenant unreadable for good, in whatever copy: its keys are destroyed."""
+        async with self._changing() as session:
+            await self.store.forget_tenant(tenant_id)
+            await Secrets(session, tenant_id).remove_all()
 
     def undelete_until(self, row: SecretRow) -> datetime | None:
         return None if row.deleted_at is None else row.deleted_at + self.undelete_window

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import dagster as dg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from assets.resources import PlatformResource
 from assets.secrets.sensors import secret_keeper
 from core.clock import Clock, FrozenClock
 from core.ids import TenantId
-from stores.sql.models import OutboxRow, SecretRow, SecretValueRow, TenantRow
+from stores.sql.models import OutboxRow, SecretRow, SecretValueRow, SecretVersionRow, TenantRow, VaultKeyRow
 from vault.access import Reader, Terms
 from vault.safe import Safe
 
@@ -133,3 +133,24 @@ def test_what_was_deleted_is_destroyed_when_its_window_is_over(instance: dg.Dags
 
     assert in_safe(left) == (1, 1)
     assert in_safe(lambda safe: safe.read(TENANT, "kept", None, Reader(principal="key:k"))).value == "hunter2"
+
+
+def test_a_deleted_tenants_secrets_are_shredded(instance: dg.DagsterInstance, tenant: TenantId) -> None:
+    """Its keys and values are gone with its catalogue; a second tick finds nothing to do."""
+    put("k", days=5)
+    put("k2")
+
+    async def end(safe: Safe) -> None:
+        async with safe.database.transaction() as session:
+            await session.execute(update(TenantRow).values(deleted_at=CLOCK.now()))
+
+    in_safe(end)
+    assert "forgot those of 1 tenants" in tick(instance)
+    assert "forgot those of 0 tenants" in tick(instance)
+
+    async def left(safe: Safe) -> list[int]:
+        models = (SecretRow, SecretVersionRow, SecretValueRow, VaultKeyRow)
+        counts = [await safe.database.rows(select(func.count()).select_from(model)) for model in models]
+        return [count for [(count,)] in counts]
+
+    assert in_safe(left) == [0, 0, 0, 0]
