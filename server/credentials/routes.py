@@ -89,7 +89,7 @@ async def read_secret(request: Request, owner: VaultReader, key: Key, query: Sec
     A slash of the key may stand in the path as it is. Where a key ends in a word of these paths, such as
     `db/versions`, write its slashes as `%2F`.
     """
-    value = await _credentials(request).read(owner, key, query.version, code=_code(request))
+    value = await _credentials(request).read(owner, key, query.version or None, code=_code(request))
     return answered(value, headers=_UNKEPT | {"etag": etag_of(value.version)})
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from server.credentials.names import Hosts, SecretKey, Tag, Tags
 from server.openapi.instant import Instant
@@ -19,12 +19,17 @@ def _short(value: str) -> str:
     return value
 
 
+def _whole(value: object) -> object:
+    # Bodies know 81.0 for an integer, and look no deeper than their own fields.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Value = Annotated[
     str,
     AfterValidator(_short),
     Field(min_length=1, max_length=LONGEST_VALUE_BYTES, description="At most 65536 bytes in UTF-8."),
 ]
-Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
+Number = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_NUMBER)]
 Cas = Annotated[
     int | None,
     Field(
@@ -73,9 +78,9 @@ class DestructionBody(JsonBody):
 
 
 class SecretQuery(QueryString):
-    version: Annotated[WholeNumber, Field(ge=1, le=LARGEST_NUMBER)] | None = Field(
-        None, description="Without it, the current one."
-    )
+    version: Annotated[
+        WholeNumber, Field(ge=0, le=LARGEST_NUMBER, description="Without it, or as 0, the current one.")
+    ] = 0
 
 
 class SecretsQuery(PageQuery):
