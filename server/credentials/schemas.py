@@ -29,7 +29,7 @@ Value = Annotated[
     AfterValidator(_short),
     Field(min_length=1, max_length=LONGEST_VALUE_BYTES, description="At most 65536 bytes in UTF-8."),
 ]
-Number = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_NUMBER)]
+Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER), BeforeValidator(_whole)]
 Cas = Annotated[
     int | None,
     Field(
