@@ -7,10 +7,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from server.credentials.names import Hosts, SecretKey, Tag, Tags
 from server.openapi.instant import Instant
-from server.openapi.models import LARGEST_NUMBER, Answer, JsonBody, QueryString, WholeNumber
+from server.openapi.models import Answer, JsonBody, QueryString, WholeNumber
 from server.openapi.pagination import Page, PageQuery
 
 LONGEST_VALUE_BYTES = 65_536
+LARGEST_VERSION = 2**31 - 1  # what an INTEGER of every database holds
 
 
 def _short(value: str) -> str:
@@ -29,12 +30,12 @@ Value = Annotated[
     AfterValidator(_short),
     Field(min_length=1, max_length=LONGEST_VALUE_BYTES, description="At most 65536 bytes in UTF-8."),
 ]
-Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER), BeforeValidator(_whole)]
+Number = Annotated[int, Field(ge=1, le=LARGEST_VERSION), BeforeValidator(_whole)]
 Cas = Annotated[
     int | None,
     Field(
         ge=0,
-        le=LARGEST_NUMBER,
+        le=LARGEST_VERSION,
         description="Only if this is the current version; 0: only if there is no secret under the key.",
     ),
 ]
@@ -79,7 +80,7 @@ class DestructionBody(JsonBody):
 
 class SecretQuery(QueryString):
     version: Annotated[
-        WholeNumber, Field(ge=0, le=LARGEST_NUMBER, description="Without it, or as 0, the current one.")
+        WholeNumber, Field(ge=0, le=LARGEST_VERSION, description="Without it, or as 0, the current one.")
     ] = 0
 
 

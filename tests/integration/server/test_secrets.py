@@ -184,7 +184,10 @@ async def test_a_key_written_again_has_another_version(client: httpx.AsyncClient
         "one",
         "two",
     ]
-    assert refusal(await client.get(f"{SECRETS}/k", params={"version": 3})) == (404, "RESOURCE_NOT_FOUND")
+    for nobodys in (3, 2**31 - 1):
+        assert refusal(await client.get(f"{SECRETS}/k", params={"version": nobodys})) == (404, "RESOURCE_NOT_FOUND")
+    too_large = await client.get(f"{SECRETS}/k", params={"version": 2**31})
+    assert refusal(too_large) == (400, "VALIDATION_ERROR")
     versions = (await client.get(f"{SECRETS}/k/versions")).json()
     assert [(item["number"], item["state"]) for item in versions["items"]] == [(2, "current"), (1, "superseded")]
     assert versions["total"] == 2
