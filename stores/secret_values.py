@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import TenantId
-from stores.sql.models import SecretValueRow, VaultKeyRow
+from stores.sql.models import SecretRow, SecretValueRow, SecretVersionRow, VaultKeyRow
 from stores.sql.repository import TenantRepository
 
 
@@ -31,6 +31,47 @@ class SecretValues(TenantRepository):
     async def add(self, row: SecretValueRow | VaultKeyRow) -> None:
         self._session.add(row)
         await self._session.flush()
+
+    async def under_other_keys(
+        self, key_id: str, *, after: str, limit: int
+    ) -> Sequence[tuple[SecretValueRow, str, int]]:
+        """Return values that another key than this seals, by id, each with the key and version of its secret."""
+        query = (
+            select(SecretValueRow, SecretRow.key, SecretVersionRow.number)
+            .join(SecretVersionRow, SecretVersionRow.stored_as == SecretValueRow.id)
+            .join(SecretRow, SecretRow.id == SecretVersionRow.secret_id)
+            .where(
+                SecretValueRow.tenant_id == self.tenant_id,
+                SecretVersionRow.tenant_id == self.tenant_id,
+                SecretValueRow.vault_key_id != key_id,
+                SecretValueRow.id > after,
+            )
+            .order_by(SecretValueRow.id)
+            .limit(limit)
+        )
+        return [(row, key, number) for row, key, number in await self._session.execute(query)]
+
+    async def count_by_key(self) -> dict[str, int]:
+        """Return how many values each key seals; a key that seals none is left out."""
+        query = (
+            select(SecretValueRow.vault_key_id, func.count())
+            .where(SecretValueRow.tenant_id == self.tenant_id)
+            .group_by(SecretValueRow.vault_key_id)
+        )
+        return {row[0]: row[1] for row in await self._session.execute(query)}
+
+    async def put_under(self, row: SecretValueRow, key_id: str, sealed_data_key: bytes) -> None:
+        """Let another key seal the value, unless a third has come first."""
+        await self._session.execute(
+            update(SecretValueRow)
+            .where(
+                SecretValueRow.tenant_id == self.tenant_id,
+                SecretValueRow.id == row.id,
+                SecretValueRow.vault_key_id == row.vault_key_id,
+            )
+            .values(vault_key_id=key_id, sealed_data_key=sealed_data_key)
+            .execution_options(synchronize_session=False)
+        )
 
     async def remove(self, value_id: str) -> None:
         await self._session.execute(

@@ -18,6 +18,15 @@ from vault.store import Place, SecretBroken
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PURPOSE = "vault-tenant-key"
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReWrapped:
+    """How many values are under the newest key by this, and how many could not be opened."""
+
+    done: int
+    broken: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +42,7 @@ class EmbeddedStore:
         value_id = self.new_id()
         async with self.database.transaction() as session:
             values = SecretValues(session, place.tenant_id)
-            held = await values.newest_key() or await self._new_key(values, place.tenant_id)
+            held = await values.newest_key() or await self._new_key(values, place.tenant_id, number=1)
             data_key, bound = secrets.token_bytes(_KEY_BYTES), _bound(place, value_id)
             row = SecretValueRow(
                 id=value_id,
@@ -70,10 +79,50 @@ class EmbeddedStore:
     async def health(self) -> None:
         await self.database.ping()
 
-    async def _new_key(self, values: SecretValues, tenant_id: TenantId) -> VaultKeyRow:
+    async def rotate_key(self, tenant_id: TenantId) -> int | None:
+        """Seal what is written from now on under a new key of the tenant; return its number, None if it had no key.
+
+        Raises SecretBroken if this is not the root key that the tenant's key lies under.
+        """
+        async with self.database.transaction() as session:
+            values = SecretValues(session, tenant_id)
+            newest = await values.newest_key()
+            if newest is None:
+                return None
+            self._opened(newest)  # under a wrong root key nothing new is to be sealed
+            return (await self._new_key(values, tenant_id, number=newest.number + 1)).number
+
+    async def re_wrap(self, tenant_id: TenantId) -> ReWrapped:
+        """Put every value under the tenant's newest key. Interrupted at any point, it goes on when called again.
+
+        Keys that seal nothing any more stay: who has just read a row may still ask for its key.
+        """
+        done, broken, after = 0, 0, ""
+        while True:
+            async with self.database.transaction() as session:
+                values = SecretValues(session, tenant_id)
+                keys = {held.id: held for held in await values.keys()}
+                if not keys:
+                    return ReWrapped(done=done, broken=broken)
+                newest = max(keys.values(), key=lambda held: held.number)
+                found = await values.under_other_keys(newest.id, after=after, limit=_AT_ONCE)
+                for row, key, version in found:
+                    bound = _bound(Place(tenant_id=tenant_id, key=key, version=version), row.id)
+                    try:
+                        data_key = _open(self._opened(keys[row.vault_key_id]), row.sealed_data_key, bound)
+                    except SecretBroken:  # no read of it succeeds either; the others are not held up
+                        broken += 1
+                        continue
+                    await values.put_under(row, newest.id, _seal(self._opened(newest), data_key, bound))
+                    done += 1
+            if not found:
+                return ReWrapped(done=done, broken=broken)
+            after = found[-1][0].id
+
+    async def _new_key(self, values: SecretValues, tenant_id: TenantId, *, number: int) -> VaultKeyRow:
         key_id = self.new_id()
         sealed = self.envelope.seal(secrets.token_bytes(_KEY_BYTES), purpose=_PURPOSE, place=f"{tenant_id}:{key_id}")
-        row = VaultKeyRow(id=key_id, tenant_id=tenant_id, number=1, sealed_key=sealed, created_at=self.clock.now())
+        row = VaultKeyRow(id=key_id, tenant_id=tenant_id, number=number, sealed_key=sealed, created_at=self.clock.now())
         await values.add(row)
         return row
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from core.settings import Settings
+from server.cli.admin_vault import describe_vault
 from server.cli.refusal import Refusal
 
 Run = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
@@ -25,6 +26,7 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
     verify.set_defaults(run=_verify_audit)
     rotate = commands.add_parser("rotate-signing-key", help="let a new key sign access tokens, without a refused one")
     rotate.set_defaults(run=_rotate_signing_key)
+    describe_vault(commands.add_parser("vault", help="look after the keys of secrets"))
     asked = parser.parse_args(arguments)
     run: Run = asked.run
     return asyncio.run(run(settings, asked))
