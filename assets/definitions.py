@@ -14,6 +14,7 @@ from assets.rag.jobs import INDEX_DOCUMENTS
 from assets.rag.sensors import sweep
 from assets.reporter import stream_reporter
 from assets.resources import PlatformResource, StageTablesResource
+from assets.secrets.sensors import secret_keeper
 from assets.sources.assets import crawled_sources
 from assets.sources.sensors import CRAWL_SOURCES, source_crawler
 
@@ -25,7 +26,7 @@ def definitions_with(platform: PlatformResource) -> dg.Definitions:
         asset_checks=[*RAG_CHECKS, golden_questions],
         jobs=[INDEX_DOCUMENTS, MAINTAIN, BUILD_GENERATIONS, CRAWL_SOURCES],
         schedules=[nightly_maintenance],
-        sensors=[sweep, stream_reporter, generation_builder, source_crawler, event_teller],
+        sensors=[sweep, stream_reporter, generation_builder, source_crawler, event_teller, secret_keeper],
         resources={"platform": platform, "stage_tables": StageTablesResource(platform=platform)},
         # One process a run: a step's process would cost three seconds, and the run's leases live in it.
         executor=dg.in_process_executor,

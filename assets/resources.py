@@ -27,6 +27,8 @@ from stores.sources import Crawls
 from stores.sql.engine import Database
 from stores.sql.models import Lane
 from stores.tenants import DEVELOPMENT, oldest_tenant_named
+from vault.keeper import SecretKeeper
+from vault.open import open_envelope, open_safe
 
 if TYPE_CHECKING:
     # Loads the model runtime and LanceDB: a code server that only lists assets must not pay for them.
@@ -143,6 +145,20 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         finally:
             await redis.aclose()
             await database.dispose()
+
+    @asynccontextmanager
+    async def secret_keeper(self) -> AsyncIterator[SecretKeeper]:
+        """Yield what tells of secrets that end, and destroys those that were deleted."""
+        settings = self.settings
+        redis = connect(settings.redis_connection)
+        try:
+            async with self.database() as database:
+                outbox = Outbox(self.clock, Bell(redis, "dagster", wakes=EVENTS))
+                yield SecretKeeper(
+                    safe=open_safe(settings, database, open_envelope(settings), self.clock, outbox=outbox)
+                )
+        finally:
+            await redis.aclose()
 
     async def _operator(self, database: Database) -> TenantId | None:
         if self.settings.operator_tenant is not None:

@@ -148,6 +148,7 @@ class ServiceUnavailable(ApiError):
     """A part this request needs is not answering; trying again later may work."""
 
     status, code = 503, "SERVICE_UNAVAILABLE"
+    retry_after_seconds: ClassVar[int] = 1
 
 
 class IngestFailed(CodexError):

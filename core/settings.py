@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     deleted_retain_hours: float = Field(
         24.0, ge=0, description="How long the bytes of a deleted document are kept before they are erased for good."
     )
+    vault_undelete_hours: float = Field(
+        168.0, ge=0, description="How long a deleted secret can be undeleted before it is destroyed for good."
+    )
     promotion_tolerance: float = Field(
         0.02,
         ge=0,

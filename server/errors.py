@@ -204,5 +204,5 @@ def _headers(error: ApiError, exception: BaseException | None) -> dict[str, str]
     if isinstance(error, AuthenticationFailed | MfaRequired | MfaInvalid):
         return {"www-authenticate": "Bearer"}
     if isinstance(error, ServiceUnavailable):
-        return {"retry-after": "1"}
+        return {"retry-after": str(error.retry_after_seconds)}
     return {}

@@ -34,6 +34,7 @@ from server.auth.sessions.signing.service import SigningKeys
 from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.invitations.service import Invitations
 from server.auth.tenants.service import Memberships, Tenants
+from server.credentials.service import Credentials
 from server.health.schemas import State
 from server.health.service import Check, HealthService
 from server.llm.base import ChatModel
@@ -79,7 +80,7 @@ from stores.outbox import Outbox
 from stores.redis import EVENTS, HEARTBEAT_KEY, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
-from vault.open import open_envelope
+from vault.open import open_envelope, open_safe
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -127,6 +128,7 @@ class Parts:
     webhook_deliveries: DeliveryService
     events: EventService
     pushes: PushService
+    credentials: Credentials
     health: HealthService
     telemetry: Telemetry
 
@@ -294,6 +296,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     database=database, bell=events_bell, audit=audit, clock=clock, new_id=new_id, cursors=cursors
                 ),
                 events=EventService(database=database),
+                credentials=Credentials(
+                    safe=open_safe(settings, database, envelope, clock, outbox=outbox),
+                    second_factor=second_factor,
+                    clock=clock,
+                    cursors=cursors,
+                ),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
                 telemetry=Telemetry(database),
@@ -360,9 +368,10 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
-    counter = SoftCounter(Gcra(redis), LocalGcra(microseconds), microseconds)
+    exact = Gcra(redis)
     return RateLimiter(
-        counter,
+        SoftCounter(exact, LocalGcra(microseconds), microseconds),
+        exact=exact,
         authenticated=settings.rate_limit_authenticated_per_minute,
         unauthenticated=settings.rate_limit_unauthenticated_per_minute,
         plans=settings.rate_limit_plans,

@@ -1,11 +1,39 @@
 """The only chooser: which safe this installation has, from its settings."""
 
+from datetime import timedelta
+
+from core.clock import Clock
+from core.ids import new_id
 from core.settings import Environment, Settings
+from stores.audit import AuditLog
+from stores.outbox import Outbox
+from stores.sql.engine import Database
+from vault.embedded import EmbeddedStore
 from vault.envelope import Envelope
 from vault.keys import read_root_key
+from vault.safe import Safe
+from vault.store import SecretStore
 
 
 def open_envelope(settings: Settings) -> Envelope:
     """Return what seals and opens. Only development makes a root key by itself. Raises RootKeyUnusable."""
     make = settings.environment == Environment.DEVELOPMENT
     return Envelope(read_root_key(settings.root_key_path, make=make))
+
+
+def open_safe(settings: Settings, database: Database, envelope: Envelope, clock: Clock, *, outbox: Outbox) -> Safe:
+    """Return the safe, over the store that the settings name."""
+    return Safe(
+        database=database,
+        store=open_secret_store(settings, database, envelope, clock),
+        outbox=outbox,
+        audit=AuditLog(clock),
+        clock=clock,
+        new_id=new_id,
+        undelete_window=timedelta(hours=settings.vault_undelete_hours),
+    )
+
+
+def open_secret_store(settings: Settings, database: Database, envelope: Envelope, clock: Clock) -> SecretStore:
+    """Return what keeps the values of secrets."""
+    return EmbeddedStore(database=database, envelope=envelope, clock=clock, new_id=new_id)

@@ -19,6 +19,7 @@ from server.auth.api_keys.routes import api_keys
 from server.auth.mfa.routes import mfa
 from server.auth.sessions.routes import sessions, well_known
 from server.auth.tenants.routes import tenants
+from server.credentials.routes import credentials
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
 from server.middleware import request_id, request_log
@@ -102,6 +103,7 @@ def operations() -> list[Operation]:
             event_types,
             events,
             inbound,
+            credentials,
         )
     )
 
@@ -115,7 +117,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
     for operation in (*listed, *telemetry):
         app.add_route(
             endpoint(operation, _hall),
-            operation.path.replace("{", "<").replace("}", ">"),
+            operation.route,
             methods=[operation.method],
             name=operation.name,
         )
@@ -142,7 +144,7 @@ def _serve_deprecated(app: App, listed: list[Operation], clock: Clock) -> None:
         by_successor = adapted(listed, version)
         for successor, operation in by_successor.items():
             handle = until_sunset(endpoint(operation, _hall), version, successor=successor, clock=clock)
-            app.add_route(handle, operation.path, methods=[operation.method], name=operation.name)
+            app.add_route(handle, operation.route, methods=[operation.method], name=operation.name)
         successors = {operation.path: successor for successor, operation in by_successor.items()}
         app.register_middleware(telling(version, successors), "response")
 

@@ -27,6 +27,9 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    VAULT_LIST = "vault:list"
+    VAULT_READ = "vault:read"
+    VAULT_WRITE = "vault:write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +72,6 @@ MembersWriter = Annotated[Principal, Requires(Scope.MEMBERS_WRITE)]
 AuditReader = Annotated[Principal, Requires(Scope.AUDIT_READ)]
 WebhookReader = Annotated[Principal, Requires(Scope.WEBHOOKS_READ)]
 WebhookWriter = Annotated[Principal, Requires(Scope.WEBHOOKS_WRITE)]
+VaultLister = Annotated[Principal, Requires(Scope.VAULT_LIST)]
+VaultReader = Annotated[Principal, Requires(Scope.VAULT_READ)]
+VaultWriter = Annotated[Principal, Requires(Scope.VAULT_WRITE)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from core.settings import Settings
+from server.cli.admin_vault import describe_vault
 from server.cli.refusal import Refusal
 
 Run = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int]]
@@ -30,6 +31,7 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
     )
     reset.add_argument("email", help="the address under which they registered")
     reset.set_defaults(run=_reset_password)
+    describe_vault(commands.add_parser("vault", help="look after the keys of secrets"))
     asked = parser.parse_args(arguments)
     run: Run = asked.run
     return asyncio.run(run(settings, asked))

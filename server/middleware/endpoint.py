@@ -4,12 +4,13 @@ The order is deliberate: a body is read only for somebody who may send it, and o
 with what was asked before.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import ValidationError
 from sanic import Request
@@ -22,7 +23,7 @@ from server.middleware.body import BodyReader
 from server.middleware.idempotency import Effects
 from server.middleware.rate_limit import RateLimit
 from server.openapi.models import QueryString
-from server.openapi.registry import Operation
+from server.openapi.registry import InPath, Operation
 from server.openapi.violations import violations_of
 from server.telemetry import metrics
 
@@ -69,7 +70,7 @@ def endpoint(
     async def passed(request: Request, path: Mapping[str, str]) -> HTTPResponse | None:
         hall = hall_of(request)
         principal = await hall.admit(request, operation)
-        given: dict[str, Any] = dict(path)
+        given: dict[str, Any] = _path(path, operation.named)
         if operation.query is not None:
             given["query"] = _query(request.query_string, operation.query)
         if operation.bodies:
@@ -85,6 +86,19 @@ def endpoint(
     # The framework reads a body before it calls the function, unless the function says that it reads by itself.
     handle.is_stream = True  # type: ignore[attr-defined]
     return handle
+
+
+def _path(given: Mapping[str, str], named: Mapping[str, InPath]) -> dict[str, Any]:
+    """Return the parameters, those that are named decoded. Raises ValidationFailed."""
+    read = {name: unquote(value, errors="replace") if name in named else value for name, value in given.items()}
+    faults = [
+        {"pointer": f"/{name}", "message": wanted.message}
+        for name, wanted in named.items()
+        if len(read[name]) > wanted.longest or not re.fullmatch(wanted.pattern, read[name])
+    ]
+    if faults:
+        raise ValidationFailed("The request is not valid.", violations=faults)
+    return dict(read)
 
 
 @lru_cache(maxsize=512)

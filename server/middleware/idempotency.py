@@ -17,7 +17,15 @@ from pydantic import BaseModel
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from core.errors import ApiError, IdempotencyInProgress, LeaseLost, ValidationFailed
+from core.errors import (
+    ApiError,
+    IdempotencyInProgress,
+    LeaseLost,
+    MfaInvalid,
+    MfaRequired,
+    RateLimitExceeded,
+    ValidationFailed,
+)
 from core.ids import TenantId, content_id
 from core.log import may_fail
 from server.auth.principal import Principal
@@ -34,6 +42,8 @@ REPLAYED = "idempotent-replayed"
 
 _SANE = re.compile(r"[\x21-\x7e]{1,255}")
 _PURPOSE = "idempotency"
+# The code of a second factor is no part of what is asked: the same request with another code is a retry.
+_MENDED_BY_A_CODE = (MfaRequired, MfaInvalid, RateLimitExceeded)
 
 Call = Callable[[], Awaitable[HTTPResponse | None]]
 
@@ -56,7 +66,7 @@ class Effects:
         key = idempotency_key(request, operation)
         if key is None:
             return await self._carry_out(request, None, call)
-        fingerprint = fingerprint_of(given)
+        fingerprint = self._fingerprint_of(given)
         identity = identity_of(operation, principal, key, fingerprint)
         tenant_id: TenantId | None = principal.tenant_id if principal is not None else None
         claimed = await self._records.claim(identity, fingerprint, tenant_id)
@@ -65,13 +75,22 @@ class Effects:
         async with self._kept_alive(claimed):
             return await self._attempt(request, claimed, call)
 
+    def _fingerprint_of(self, given: Mapping[str, Any]) -> str:
+        """Return what tells one request from another, however it was spelled: order of keys and form boundaries do
+        not count.
+
+        Under a key of this installation's: whoever reads the table cannot try out what a short secret in the body was.
+        """
+        asked = json.dumps(given, sort_keys=True, default=_plain).encode()
+        return self._envelope.mac(asked, purpose=_PURPOSE).hex()
+
     async def _attempt(self, request: Request, claim: Claim, call: Call) -> HTTPResponse | None:
         try:
             return await self._carry_out(request, claim, call)
         except LeaseLost:
             raise IdempotencyInProgress("Another attempt of this request has taken over. Try again.") from None
         except ApiError as refusal:
-            if refusal.status >= 500:
+            if refusal.status >= 500 or isinstance(refusal, _MENDED_BY_A_CODE):
                 await self._release(claim)
                 raise
             # A refusal is an answer like any other: whoever asks again under this key gets the same.
@@ -158,11 +177,6 @@ def idempotency_key(request: Request, operation: Operation) -> str | None:
         )
     key: str = given[0]
     return key
-
-
-def fingerprint_of(given: Mapping[str, Any]) -> str:
-    """Return a SHA-256 over what was asked, however it was spelled: order of keys and form boundaries do not count."""
-    return hashlib.sha256(json.dumps(given, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -25,13 +25,16 @@ class RateLimit:
     async def count(self, request: Request, operation: Operation, principal: Principal | None) -> None:
         """Count the request to its caller, or to its address without one. Raises RateLimitExceeded.
 
-        Operations without a limit are looked up and not counted: their answers too say what is left.
+        Raises ServiceUnavailable, where the operation is closed, while it cannot be counted exactly. Operations without
+        a limit are looked up and not counted: their answers too say what is left.
         """
         cost = 1 if operation.limited else 0
         if principal is None:
             decision = await self._limiter.of_address(address_of(request, self._trusted_proxies), cost=cost)
         else:
-            decision = await self._limiter.of_caller(principal.tenant_id, principal.subject, principal.plan, cost=cost)
+            decision = await self._limiter.of_caller(
+                principal.tenant_id, principal.subject, principal.plan, cost=cost, closed=operation.closed
+            )
         request.ctx.rate = decision
         if not decision.allowed:
             raise RateLimitExceeded(

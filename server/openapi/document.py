@@ -104,7 +104,7 @@ def _security(operation: Operation) -> list[Json]:
 
 def _parameters(operation: Operation) -> list[Json]:
     parameters: list[Json] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(operation, name)}
         for name in operation.path_parameters
     ]
     if operation.query is not None:
@@ -119,6 +119,13 @@ def _parameters(operation: Operation) -> list[Json]:
         for header in operation.headers
     ]
     return parameters + asked(operation)
+
+
+def _path_schema(operation: Operation, name: str) -> Json:
+    named = operation.named.get(name)
+    if named is None:
+        return {"type": "string"}
+    return {"type": "string", "pattern": f"^{named.pattern}$", "maxLength": named.longest}
 
 
 def _header_schema(header: RequestHeader) -> Json:

@@ -39,6 +39,20 @@ class Requires:
     person: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InPath:
+    """What a parameter of the path is, where it is no id: `key: Annotated[str, InPath(pattern="…", longest=255)]`.
+
+    It may hold slashes, as they are or percent-encoded. The word of a route that ends in one, such as
+    `/{key}/versions`, is read as that route's wherever a plain slash stands before it; an encoded one makes it part
+    of the parameter.
+    """
+
+    pattern: str
+    longest: int
+    message: str
+
+
 class Keyed(StrEnum):
     """What an operation makes of an Idempotency-Key."""
 
@@ -61,7 +75,8 @@ class RequestHeader:
 class Operation:
     """One method on one path. `caller` names the handler's argument that takes the principal.
 
-    `limited` operations count against the caller's rate limit. `has_effect` ones run as one unit of work.
+    `limited` operations count against the caller's rate limit; those that are `closed` answer nothing while that cannot
+    be counted for all processes together. `has_effect` ones run as one unit of work.
     `streams` ones can answer 200 as server-sent events too.
     """
 
@@ -76,10 +91,12 @@ class Operation:
     errors: tuple[type[ApiError], ...]
     headers: tuple[RequestHeader, ...]
     path_parameters: tuple[str, ...]
+    named: Mapping[str, InPath]
     caller: str | None
     requires: Requires | None
     keyed: Keyed
     limited: bool
+    closed: bool
     streams: bool
     query: type[QueryString] | None
     bodies: Mapping[str, type[RequestBody]]
@@ -87,6 +104,11 @@ class Operation:
     @property
     def has_effect(self) -> bool:
         return self.method not in ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def route(self) -> str:
+        """Return the path as the router spells it."""
+        return re.sub(r"{(\w+)}", lambda found: f"<{found[1]}{':path' if found[1] in self.named else ''}>", self.path)
 
     @property
     def scope(self) -> str | None:
@@ -102,7 +124,7 @@ class Operation:
             implied += [ValidationFailed, AuthenticationFailed, AuthorizationFailed, ServiceUnavailable]
         if self.has_effect and self.keyed is not Keyed.IGNORED:
             implied += [ValidationFailed, IdempotencyInProgress, IdempotencyKeyReused]
-        if self.query is not None:
+        if self.query is not None or self.named:
             implied += [ValidationFailed]
         if self.bodies:
             implied += [ValidationFailed, PayloadTooLarge, UnsupportedMediaType]
@@ -110,11 +132,12 @@ class Operation:
 
 
 class Operations:
-    """The operations of one room, under one prefix."""
+    """The operations of one room, under one prefix. `closed`: see `Operation`."""
 
-    def __init__(self, tag: str, prefix: str = "") -> None:
+    def __init__(self, tag: str, prefix: str = "", *, closed: bool = False) -> None:
         self._tag = tag
         self._prefix = prefix
+        self._closed = closed
         self._operations: list[Operation] = []
 
     def __iter__(self) -> Iterator[Operation]:
@@ -151,6 +174,7 @@ class Operations:
                     path_parameters=tuple(re.findall(r"{(\w+)}", path)),
                     keyed=keyed,
                     limited=limited,
+                    closed=self._closed,
                     streams=streams,
                     **_signature(handler),
                 )
@@ -163,12 +187,15 @@ class Operations:
 def _signature(handler: Handler) -> dict[str, Any]:
     hints = get_type_hints(handler, include_extras=True)
     caller = requires = None
+    named: dict[str, InPath] = {}
     for name, hint in hints.items():
         for mark in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
             if isinstance(mark, Requires):
                 caller, requires = name, mark
+            if isinstance(mark, InPath):
+                named[name] = mark
     bodies = {model.media_type: model for model in _members(hints.get("body"))}
-    return {"caller": caller, "requires": requires, "query": hints.get("query"), "bodies": bodies}
+    return {"caller": caller, "requires": requires, "named": named, "query": hints.get("query"), "bodies": bodies}
 
 
 def _members(hint: Any) -> Sequence[type[RequestBody]]:

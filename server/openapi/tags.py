@@ -12,4 +12,5 @@ TAGS = {
     "rag": "Documents, the jobs that index them, and questions about them.",
     "webhooks": "Endpoints that are told of events, and what became of telling them.",
     "events": "What happened in the tenant, in its order.",
+    "vault": "Secrets: stored, given out, followed through their versions, and destroyed.",
 }

@@ -12,10 +12,19 @@ _IPV6_CUSTOMER_BITS = 64
 
 
 class RateLimiter:
+    """`counter` counts whatever happens; `exact` raises ServiceUnavailable while it cannot count for all processes."""
+
     def __init__(
-        self, counter: RateCounter, *, authenticated: int, unauthenticated: int, plans: Mapping[str, int] | None = None
+        self,
+        counter: RateCounter,
+        *,
+        exact: RateCounter,
+        authenticated: int,
+        unauthenticated: int,
+        plans: Mapping[str, int] | None = None,
     ) -> None:
         self._counter = counter
+        self._exact = exact
         self._authenticated = Limit(name="authenticated", limit=authenticated, period_seconds=_MINUTE)
         self._unauthenticated = Limit(name="unauthenticated", limit=unauthenticated, period_seconds=_MINUTE)
         self._plans = {
@@ -23,9 +32,12 @@ class RateLimiter:
             for plan, limit in (plans or {}).items()
         }
 
-    async def of_caller(self, tenant_id: TenantId, subject: str, plan: str, *, cost: int = 1) -> Decision:
-        """Count one request of `subject` in the tenant it acts in."""
-        return await self._counter.take(f"{tenant_id}:{subject}", self._plans.get(plan, self._authenticated), cost)
+    async def of_caller(
+        self, tenant_id: TenantId, subject: str, plan: str, *, cost: int = 1, closed: bool = False
+    ) -> Decision:
+        """Count one request of `subject` in the tenant it acts in. Raises ServiceUnavailable if `closed`, see above."""
+        counter = self._exact if closed else self._counter
+        return await counter.take(f"{tenant_id}:{subject}", self._plans.get(plan, self._authenticated), cost)
 
     async def of_address(self, address: str, *, cost: int = 1) -> Decision:
         """Count one request of somebody who showed no valid credential."""

@@ -211,6 +211,11 @@ class Database:
         with _answering():
             return await self._memory.unchanged_of(key, members, read)
 
+    @property
+    def in_unit_of_work(self) -> bool:
+        """Whether this task's transactions join one that somebody else will commit."""
+        return _open_unit() is not None
+
     async def when_committed(self, callback: AfterCommit) -> None:
         """Call `callback` once what was written is true: at once, or after the commit of the unit of work."""
         work = _open_unit()

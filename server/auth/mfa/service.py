@@ -89,6 +89,14 @@ class SecondFactor:
             raise MfaRequired("Send the code of your authenticator.")
         await self._judge(user_id, code)
 
+    async def step_up(self, user_id: UserId, code: str | None) -> None:
+        """Pass nobody but whoever has a second factor and sends its code. Raises as `check`."""
+        if not await self.is_enabled(user_id):
+            raise MfaRequired(
+                "This needs a second factor, and you have none yet: POST /api/v1/auth/mfa/totp enrols one."
+            )
+        await self.check(user_id, code)
+
     async def _judge(self, user_id: UserId, code: str) -> None:
         now = self.clock.now()
         async with self.database.transaction(independent=True) as session:

@@ -6,8 +6,11 @@ from server.auth.principal import Scope
 from stores.sql.models import Role
 
 _OWNERS_ONLY = frozenset({Scope.TENANT_DELETE, Scope.OWNERS_WRITE})
-_READ = frozenset(scope for scope in Scope if scope.endswith(":read"))
-_BUILD = frozenset(scope for scope in Scope if scope.startswith(("rag:", "keys:", "webhooks:")))
+# Of secrets everybody sees which there are; what they are is shown to whoever answers for the tenant, and to keys that
+# were made for it. Who builds stores secrets and lets flows use them.
+_VALUES = frozenset({Scope.VAULT_READ})
+_READ = frozenset(scope for scope in Scope if scope.endswith((":read", ":list"))) - _VALUES
+_BUILD = frozenset(scope for scope in Scope if scope.startswith(("rag:", "keys:", "webhooks:", "vault:"))) - _VALUES
 
 _SCOPES = {
     Role.OWNER: frozenset(Scope),

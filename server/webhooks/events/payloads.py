@@ -20,7 +20,7 @@ _CRAWL = "0192f0c1-3a11-7f90-9b7d-6e5d4c3b2a19"
 _EXECUTION = "0192f0c1-41cd-7a15-8e2f-0f9e8d7c6b5a"
 _FLOW = "0192f0c1-41ce-7c88-b3a4-7a6b5c4d3e2f"
 _RUN = "5a0b2c0e-6f0d-4a57-9a39-5b8f3f0e5d10"
-_SECRET = "0192f0c1-4b01-7d2e-a9f8-2b1a0c9d8e7f"
+_PRINCIPAL = "key:0192f0c1-4b01-7d2e-a9f8-2b1a0c9d8e7f"
 _PURCHASE = "0192f0c1-52f3-7b44-8c6d-9e8f7a6b5c4d"
 _LISTING = "0192f0c1-52f4-7e19-b2c3-1a2b3c4d5e6f"
 _ENDPOINT = "0192f0c1-5c22-7a73-9f0e-4d5e6f7a8b9c"
@@ -267,14 +267,76 @@ class ThresholdReached(Payload):
     }
 
 
-class SecretAccessed(Payload):
-    """A secret of the vault was given out. What it is does not stand here."""
-
-    secret_id: str
+class _Secret(Payload):
+    # What a secret is stands in none of these, nor anything that is made of it.
     key: str
     version: int
-    actor: str = Field(description="`key:<id>` or `user:<id>`.")
-    example = {"secret_id": _SECRET, "key": "stripe/live", "version": 3, "actor": f"key:{_JOB}"}
+
+
+class SecretCreated(_Secret):
+    """A secret of the vault was stored under a new key."""
+
+    principal: str = Field(description="`key:<id>` or `user:<id>`.")
+    example = {"key": "stripe/live", "version": 1, "principal": _PRINCIPAL}
+
+
+class SecretRotated(_Secret):
+    """A secret of the vault has another version from now on: written, rotated, or an earlier one rolled back to."""
+
+    principal: str
+    example = {"key": "stripe/live", "version": 4, "principal": _PRINCIPAL}
+
+
+class SecretAccessed(_Secret):
+    """A secret of the vault was given out. What it is does not stand here."""
+
+    principal: str
+    flow: str | None = Field(description="The flow that it was given to, if it was one.")
+    execution: str | None
+    example = {"key": "stripe/live", "version": 3, "principal": _PRINCIPAL, "flow": _FLOW, "execution": _EXECUTION}
+
+
+class SecretDenied(Payload):
+    """A secret of the vault was asked for, and not given out."""
+
+    key: str
+    version: int | None
+    principal: str
+    flow: str | None
+    execution: str | None
+    reason: Literal["expired", "mfa_required", "mfa_invalid", "mfa_locked", "host_not_allowed"]
+    example = {
+        "key": "stripe/live",
+        "version": 3,
+        "principal": _PRINCIPAL,
+        "flow": None,
+        "execution": None,
+        "reason": "mfa_invalid",
+    }
+
+
+class SecretExpiring(_Secret):
+    """A secret of the vault expires within so many days: told 30, 7 and 1 day before."""
+
+    expires_at: Moment
+    days: Literal[30, 7, 1]
+    example = {"key": "stripe/live", "version": 3, "expires_at": "2026-12-31T23:59:59Z", "days": 7}
+
+
+class SecretExpired(_Secret):
+    """A secret of the vault is past its date, and is not given out any more."""
+
+    expires_at: Moment
+    example = {"key": "stripe/live", "version": 3, "expires_at": "2026-12-31T23:59:59Z"}
+
+
+class SecretDestroyed(Payload):
+    """Versions of a secret of the vault are gone for good."""
+
+    key: str
+    versions: list[int]
+    principal: str
+    example = {"key": "stripe/live", "versions": [1, 2, 3], "principal": _PRINCIPAL}
 
 
 class EndpointDisabled(Payload):
@@ -309,5 +371,11 @@ PAYLOADS: Mapping[EventType, type[Payload]] = {
     EventType.RAG_SOURCE_FAILED: SourceFailed,
     EventType.USAGE_THRESHOLD_REACHED: ThresholdReached,
     EventType.VAULT_SECRET_ACCESSED: SecretAccessed,
+    EventType.VAULT_SECRET_CREATED: SecretCreated,
+    EventType.VAULT_SECRET_DENIED: SecretDenied,
+    EventType.VAULT_SECRET_DESTROYED: SecretDestroyed,
+    EventType.VAULT_SECRET_EXPIRED: SecretExpired,
+    EventType.VAULT_SECRET_EXPIRING: SecretExpiring,
+    EventType.VAULT_SECRET_ROTATED: SecretRotated,
     EventType.WEBHOOK_ENDPOINT_DISABLED: EndpointDisabled,
 }

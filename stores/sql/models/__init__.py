@@ -16,6 +16,7 @@ from stores.sql.models.idempotency import IdempotencyRow
 from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
 from stores.sql.models.outbox import OutboxRow
+from stores.sql.models.secret import SecretRow, SecretUseRow, SecretValueRow, SecretVersionRow, VaultKeyRow
 from stores.sql.models.source import CrawlRow, CrawlState, SourcePushRow, SourceRow
 from stores.sql.models.tenant import ApiKeyRow, TenantRow
 from stores.sql.models.user import (
@@ -70,6 +71,10 @@ __all__ = [
     "RefreshTokenRow",
     "RevokedTokenRow",
     "Role",
+    "SecretRow",
+    "SecretUseRow",
+    "SecretValueRow",
+    "SecretVersionRow",
     "SessionRow",
     "SigningKeyRow",
     "SourcePushRow",
@@ -77,6 +82,7 @@ __all__ = [
     "TenantRow",
     "TotpDeviceRow",
     "UserRow",
+    "VaultKeyRow",
     "WebhookAttemptRow",
     "WebhookDeliveryRow",
     "WebhookEndpointRow",

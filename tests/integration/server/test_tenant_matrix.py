@@ -21,6 +21,7 @@ from server.app.versions import adapted
 from server.auth.principal import Scope
 from server.openapi.registry import Operation
 from server.openapi.versions import DEPRECATED
+from stores import embedded_redis
 from stores.sql.models import IndexTagRow, MembershipRow, Role, SessionRow, UserRow
 from tests.integration.server.running import Api, running, settings_for
 
@@ -43,6 +44,7 @@ SOURCE = {"name": "s", "type": "url", "location": "https://example.com/"}
 HOOK = {"url": "https://93.184.216.34/hook", "event_types": ["*"]}
 ENDPOINT = {"endpoint_id": "endpoint"}
 GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
+SECRET, STORED = {"key": "stripe/live", "value": "v"}, {"key": "secret"}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
 CODE = {"code": "492039"}
@@ -141,6 +143,16 @@ ROWS = {
     "list_event_types": Row(),
     "list_events": Row(),
     "receive_github_event": Row(body={}),
+    "store_secret": Row(body=SECRET),
+    "list_secrets": Row(),
+    "read_secret": Row(ids=STORED),
+    "delete_secret": Row(ids=STORED),
+    "undelete_secret": Row(ids=STORED),
+    "destroy_secret": Row(ids=STORED, body={}),
+    "list_secret_versions": Row(ids=STORED),
+    "roll_back_secret": Row(ids=STORED, body={"version": 1}),
+    "rotate_secret": Row(ids=STORED, body={"value": "v"}),
+    "list_secret_uses": Row(ids=STORED),
 }
 
 
@@ -153,12 +165,20 @@ class House:
     ids: Mapping[str, str]
 
 
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the embedded one: while nobody counts, the vault answers nothing."""
+    with embedded_redis.running(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
 @pytest.fixture
-async def api(database_url: str, tmp_path: Path) -> AsyncIterator[Api]:
+async def api(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """Serve with limits that the matrix does not reach."""
     settings = settings_for(
         tmp_path,
         database_url,
+        redis_url=redis_url,
         rate_limit_authenticated_per_minute=1_000_000,
         rate_limit_unauthenticated_per_minute=1_000_000,
     )
@@ -179,6 +199,7 @@ async def furnished(api: Api) -> House:
         sent = (await client.post(f"{hook_path}/test", json={"event_type": "rag.document.indexed"})).json()
         asked = {"email": f"{new_id()}@example.com", "role": "viewer"}
         invitation = (await client.post(f"/api/v1/tenants/{tenant_id}/members", json=asked)).json()
+        secret = (await client.post("/api/v1/vault/secrets", json=SECRET | {"key": f"k-{new_id()}"})).json()
     member, session_id, now = new_id(), new_id(), SystemClock().now()
     tag = f"t{new_id()}"
     async with api.database.transaction() as session:
@@ -216,6 +237,7 @@ async def furnished(api: Api) -> House:
         "source": source["source_id"],
         "endpoint": hook["endpoint_id"],
         "delivery": sent["delivery_id"],
+        "secret": secret["key"],
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

@@ -20,7 +20,7 @@ from core.errors import (
 from server.openapi.answers import answered
 from server.openapi.document import document
 from server.openapi.models import FORM, JSON, Answer, FormBody, JsonBody, QueryString, WholeNumber
-from server.openapi.registry import Operation, Operations, RequestHeader, Requires
+from server.openapi.registry import InPath, Operation, Operations, RequestHeader, Requires
 
 
 class Shelf(QueryString):
@@ -125,3 +125,23 @@ def test_document_tells_all_of_it() -> None:
     assert described["responses"]["201"]["headers"].keys() >= {"X-Request-ID", "RateLimit", "Idempotent-Replayed"}
     assert described["responses"]["429"]["headers"].keys() >= {"Retry-After"}
     assert {"Book", "ScannedBook", "Lent", "ErrorEnvelope", "ErrorBody"} <= published["components"]["schemas"].keys()
+
+
+def test_a_parameter_that_is_no_id_is_published_as_what_it_is() -> None:
+    """With its pattern and length; its route takes slashes, and a wrong one is 400."""
+    shelves = Operations("library", "/api/v1/library", closed=True)
+    place = InPath(pattern="[a-z/]+", longest=9, message="No.")
+
+    @shelves.operation("GET", "/places/{place}/books/{book_id}", answers={200: Lent})
+    async def look(request: Request, place: Annotated[str, place], book_id: str) -> HTTPResponse:
+        """Look."""
+        return answered(Lent(until="tomorrow"))
+
+    [operation] = shelves
+    assert operation.route == "/api/v1/library/places/<place:path>/books/<book_id>"
+    assert (operation.closed, ValidationFailed in operation.all_errors) == (True, True)
+    described = document([operation], title="Library", version="1")["paths"][operation.path]["get"]
+    assert [parameter["schema"] for parameter in described["parameters"][:2]] == [
+        {"type": "string", "pattern": "^[a-z/]+$", "maxLength": 9},
+        {"type": "string"},
+    ]

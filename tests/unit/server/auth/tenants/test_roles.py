@@ -10,11 +10,15 @@ HIGHEST_FIRST = [Role.OWNER, Role.ADMIN, Role.DEVELOPER, Role.VIEWER]
 
 
 def test_each_role_may_do_more_than_the_next() -> None:
-    """An owner may do all; a viewer may read, and nothing else."""
+    """An owner may do all; a viewer may read, and nothing else. What a secret is, is not for everybody to read."""
     assert scopes_of(Role.OWNER) == frozenset(Scope)
     assert scopes_of(Role.OWNER) - scopes_of(Role.ADMIN) == {"tenant:delete", "owners:write"}
-    assert scopes_of(Role.DEVELOPER) - scopes_of(Role.VIEWER) == {"rag:write", "keys:write", "webhooks:write"}
-    assert scopes_of(Role.VIEWER) == {scope for scope in Scope if scope.endswith(":read")}
+    assert scopes_of(Role.DEVELOPER) - scopes_of(Role.VIEWER) == {
+        *("rag:write", "keys:write", "webhooks:write", "vault:write"),
+    }
+    read = {scope for scope in Scope if scope.endswith(":read")}
+    assert scopes_of(Role.VIEWER) == (read - {"vault:read"}) | {"vault:list"}
+    assert "vault:read" in scopes_of(Role.ADMIN)
 
 
 @pytest.mark.parametrize("giver", HIGHEST_FIRST)

@@ -1,0 +1,89 @@
+"""Sealed values and the tenants' sealed keys, in SQL: bytes that nobody can read here."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import TenantId
+from stores.sql.models import SecretRow, SecretValueRow, SecretVersionRow, VaultKeyRow
+from stores.sql.repository import TenantRepository
+
+
+class SecretValues(TenantRepository):
+    """Those of one tenant, in a transaction."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+        super().__init__(session, tenant_id)
+
+    async def newest_key(self) -> VaultKeyRow | None:
+        return await self._session.scalar(self.rows_of(VaultKeyRow).order_by(VaultKeyRow.number.desc()).limit(1))
+
+    async def key(self, key_id: str) -> VaultKeyRow | None:
+        return await self._session.scalar(self.rows_of(VaultKeyRow).where(VaultKeyRow.id == key_id))
+
+    async def keys(self) -> Sequence[VaultKeyRow]:
+        return (await self._session.scalars(self.rows_of(VaultKeyRow).order_by(VaultKeyRow.number))).all()
+
+    async def find(self, value_id: str) -> SecretValueRow | None:
+        return await self._session.scalar(self.rows_of(SecretValueRow).where(SecretValueRow.id == value_id))
+
+    async def add(self, row: SecretValueRow | VaultKeyRow) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def under_other_keys(
+        self, key_id: str, *, after: str, limit: int
+    ) -> Sequence[tuple[SecretValueRow, str, int]]:
+        """Return values that another key than this seals, by id, each with the key and version of its secret."""
+        query = (
+            select(SecretValueRow, SecretRow.key, SecretVersionRow.number)
+            .join(SecretVersionRow, SecretVersionRow.stored_as == SecretValueRow.id)
+            .join(SecretRow, SecretRow.id == SecretVersionRow.secret_id)
+            .where(
+                SecretValueRow.tenant_id == self.tenant_id,
+                SecretVersionRow.tenant_id == self.tenant_id,
+                SecretValueRow.vault_key_id != key_id,
+                SecretValueRow.id > after,
+            )
+            .order_by(SecretValueRow.id)
+            .limit(limit)
+        )
+        return [(row, key, number) for row, key, number in await self._session.execute(query)]
+
+    async def count_by_key(self) -> dict[str, int]:
+        """Return how many values each key seals; a key that seals none is left out."""
+        query = (
+            select(SecretValueRow.vault_key_id, func.count())
+            .where(SecretValueRow.tenant_id == self.tenant_id)
+            .group_by(SecretValueRow.vault_key_id)
+        )
+        return {row[0]: row[1] for row in await self._session.execute(query)}
+
+    async def put_under(self, row: SecretValueRow, key_id: str, sealed_data_key: bytes) -> None:
+        """Let another key seal the value, unless a third has come first."""
+        await self._session.execute(
+            update(SecretValueRow)
+            .where(
+                SecretValueRow.tenant_id == self.tenant_id,
+                SecretValueRow.id == row.id,
+                SecretValueRow.vault_key_id == row.vault_key_id,
+            )
+            .values(vault_key_id=key_id, sealed_data_key=sealed_data_key)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def remove(self, value_id: str) -> None:
+        await self._session.execute(
+            delete(SecretValueRow).where(SecretValueRow.tenant_id == self.tenant_id, SecretValueRow.id == value_id)
+        )
+
+    async def remove_all(self) -> None:
+        """Delete the tenant's values and keys: what was sealed under these is noise wherever a copy lies."""
+        for model in (SecretValueRow, VaultKeyRow):
+            await self._session.execute(delete(model).where(model.__table__.c["tenant_id"] == self.tenant_id))
+
+
+async def tenants_with_keys(session: AsyncSession) -> list[TenantId]:
+    found = await session.scalars(select(VaultKeyRow.tenant_id).distinct())
+    return [TenantId(tenant_id) for tenant_id in found]

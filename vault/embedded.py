@@ -1,0 +1,151 @@
+"""Keep values in the platform's own database: each under a key of its own, under its tenant's, under the root key."""
+
+import os
+import secrets
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core.clock import Clock
+from core.ids import IdSource, TenantId
+from stores.secret_values import SecretValues
+from stores.sql.engine import Database
+from stores.sql.models import SecretValueRow, VaultKeyRow
+from vault.envelope import Envelope, SealBroken
+from vault.store import Place, SecretBroken
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_PURPOSE = "vault-tenant-key"
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReWrapped:
+    """How many values are under the newest key by this, and how many could not be opened."""
+
+    done: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedStore:
+    """`envelope` holds the root key."""
+
+    database: Database
+    envelope: Envelope
+    clock: Clock
+    new_id: IdSource
+
+    async def write(self, place: Place, value: bytes) -> str:
+        value_id = self.new_id()
+        async with self.database.transaction() as session:
+            values = SecretValues(session, place.tenant_id)
+            held = await values.newest_key() or await self._new_key(values, place.tenant_id, number=1)
+            data_key, bound = secrets.token_bytes(_KEY_BYTES), _bound(place, value_id)
+            row = SecretValueRow(
+                id=value_id,
+                tenant_id=place.tenant_id,
+                vault_key_id=held.id,
+                sealed_data_key=_seal(self._opened(held), data_key, bound),
+                sealed_value=_seal(data_key, value, bound),
+            )
+            await values.add(row)
+        return value_id
+
+    async def read(self, place: Place, stored_as: str) -> bytes:
+        async with self.database.reading() as session:
+            values = SecretValues(session, place.tenant_id)
+            row = await values.find(stored_as)
+            held = await values.key(row.vault_key_id) if row is not None else None
+        if row is None or held is None:
+            raise SecretBroken("There is no such value, or not the key that it was sealed under.")
+        return self.unsealed(place, row, held)
+
+    def unsealed(self, place: Place, row: SecretValueRow, held: VaultKeyRow) -> bytes:
+        """Return the value of a row under its tenant's key: all that reading costs beside SQL. Raises SecretBroken."""
+        bound = _bound(place, row.id)
+        return _open(_open(self._opened(held), row.sealed_data_key, bound), row.sealed_value, bound)
+
+    async def destroy(self, place: Place, stored_as: str) -> None:
+        async with self.database.transaction() as session:
+            await SecretValues(session, place.tenant_id).remove(stored_as)
+
+    async def forget_tenant(self, tenant_id: TenantId) -> None:
+        async with self.database.transaction() as session:
+            await SecretValues(session, tenant_id).remove_all()
+
+    async def health(self) -> None:
+        await self.database.ping()
+
+    async def rotate_key(self, tenant_id: TenantId) -> int | None:
+        """Seal what is written from now on under a new key of the tenant; return its number, None if it had no key.
+
+        Raises SecretBroken if this is not the root key that the tenant's key lies under.
+        """
+        async with self.database.transaction() as session:
+            values = SecretValues(session, tenant_id)
+            newest = await values.newest_key()
+            if newest is None:
+                return None
+            self._opened(newest)  # under a wrong root key nothing new is to be sealed
+            return (await self._new_key(values, tenant_id, number=newest.number + 1)).number
+
+    async def re_wrap(self, tenant_id: TenantId) -> ReWrapped:
+        """Put every value under the tenant's newest key. Interrupted at any point, it goes on when called again.
+
+        Keys that seal nothing any more stay: who has just read a row may still ask for its key.
+        """
+        done, broken, after = 0, 0, ""
+        while True:
+            async with self.database.transaction() as session:
+                values = SecretValues(session, tenant_id)
+                keys = {held.id: held for held in await values.keys()}
+                if not keys:
+                    return ReWrapped(done=done, broken=broken)
+                newest = max(keys.values(), key=lambda held: held.number)
+                found = await values.under_other_keys(newest.id, after=after, limit=_AT_ONCE)
+                for row, key, version in found:
+                    bound = _bound(Place(tenant_id=tenant_id, key=key, version=version), row.id)
+                    try:
+                        data_key = _open(self._opened(keys[row.vault_key_id]), row.sealed_data_key, bound)
+                    except SecretBroken:  # no read of it succeeds either; the others are not held up
+                        broken += 1
+                        continue
+                    await values.put_under(row, newest.id, _seal(self._opened(newest), data_key, bound))
+                    done += 1
+            if not found:
+                return ReWrapped(done=done, broken=broken)
+            after = found[-1][0].id
+
+    async def _new_key(self, values: SecretValues, tenant_id: TenantId, *, number: int) -> VaultKeyRow:
+        key_id = self.new_id()
+        sealed = self.envelope.seal(secrets.token_bytes(_KEY_BYTES), purpose=_PURPOSE, place=f"{tenant_id}:{key_id}")
+        row = VaultKeyRow(id=key_id, tenant_id=tenant_id, number=number, sealed_key=sealed, created_at=self.clock.now())
+        await values.add(row)
+        return row
+
+    def _opened(self, held: VaultKeyRow) -> bytes:
+        try:
+            return self.envelope.open(held.sealed_key, purpose=_PURPOSE, place=f"{held.tenant_id}:{held.id}")
+        except SealBroken as error:
+            raise SecretBroken("The tenant's key was sealed under another root key, or changed.") from error
+
+
+def _bound(place: Place, value_id: str) -> bytes:
+    """Return what the seal is bound to: each part with its length in front, so that no two places are written alike."""
+    parts = [part.encode() for part in (place.tenant_id, place.key, str(place.version), value_id)]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def _seal(key: bytes, plain: bytes, bound: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, bound)
+
+
+def _open(key: bytes, sealed: bytes, bound: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
+    except (InvalidTag, ValueError):
+        raise SecretBroken("The value was changed, or lies where it was not put.") from None

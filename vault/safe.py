@@ -1,0 +1,356 @@
+"""Who may have which secret: the catalogue in SQL and the store of values as one, every access written down first."""
+
+import hmac
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.clock import Clock
+from core.errors import Conflict, ResourceNotFound
+from core.events import EventType
+from core.ids import IdSource, TenantId
+from stores.audit import AuditLog
+from stores.outbox import Outbox
+from stores.secrets import Secrets
+from stores.sql.engine import Database, Session
+from stores.sql.models import SecretRow, SecretUseRow, SecretVersionRow
+from vault.access import Reader, Revealed, Terms, reason_of, refusal_of, refuse_expired
+from vault.store import Place, SecretBroken, SecretStore
+
+_RESOURCE = "secret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safe:
+    """One a process. A deleted secret can be undeleted for `undelete_window`."""
+
+    database: Database
+    store: SecretStore
+    outbox: Outbox
+    audit: AuditLog
+    clock: Clock
+    new_id: IdSource
+    undelete_window: timedelta
+
+    async def describe(self, tenant_id: TenantId, key: str) -> SecretRow:
+        """Return what is known of a secret. Raises ResourceNotFound, as all below does, also if it is deleted."""
+        async with self.database.reading() as session:
+            return _present(await Secrets(session, tenant_id).find(key), key)
+
+    async def put(
+        self,
+        tenant_id: TenantId,
+        key: str,
+        value: str,
+        terms: Terms,
+        *,
+        expires_at: datetime | None,
+        cas: int | None,
+        by: str,
+    ) -> SecretRow:
+        """Store a secret, or another version of it. Raises Conflict where `cas` is not the current version."""
+        async with self._changing() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = await catalogue.locked(key)
+            if row is not None and row.deleted_at is not None:
+                if row.deleted_at + self.undelete_window > self.clock.now():
+                    raise Conflict("A deleted secret has this key. Undelete it, or destroy it, first.")
+                await self._destroy_all(catalogue, row)
+                row = None
+            _compare(row, cas)
+            if row is None:
+                row = await self._added(catalogue, tenant_id, key, by)
+                _compare(row if row.version else None, cas)
+            _agree(row, terms)
+            action = "version_added" if row.version else "created"
+            previous = await self._write_version(catalogue, row, value, expires_at=expires_at, by=by)
+            await self._log(session, row, by, action, version=row.version)
+            self._tell_written(session, row, by, first=previous == 0)
+        return row
+
+    async def rotate(
+        self, tenant_id: TenantId, key: str, value: str, *, expires_at: datetime | None, cas: int | None, by: str
+    ) -> tuple[SecretRow, int]:
+        """Put another value in the secret's place; return it with the version before. The new one was read back."""
+        async with self._changing() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = _present(await catalogue.locked(key), key)
+            _compare(row, cas)
+            previous = await self._write_version(catalogue, row, value, expires_at=expires_at, by=by)
+            await self._log(session, row, by, "rotated", version=row.version, previous_version=previous)
+            self._tell_written(session, row, by)
+        return row, previous
+
+    async def roll_back(
+        self, tenant_id: TenantId, key: str, number: int, *, cas: int | None, by: str
+    ) -> tuple[SecretRow, int]:
+        """Make the value and the end of an earlier version those of a new one. Raises SecretExpired."""
+        async with self._changing() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = _present(await catalogue.locked(key), key)
+            _compare(row, cas)
+            earlier = _there(await catalogue.version(row.id, number), key)
+            refuse_expired(earlier, self.clock.now())
+            value = await self.store.read(_place(row, number), earlier.stored_as)
+            previous = await self._write_version(catalogue, row, value.decode(), expires_at=earlier.expires_at, by=by)
+            await self._log(session, row, by, "rolled_back", version=row.version, to_version=number)
+            self._tell_written(session, row, by)
+        return row, previous
+
+    async def read(self, tenant_id: TenantId, key: str, number: int | None, reader: Reader) -> Revealed:
+        """Give a secret out, once that is written down and committed.
+
+        Raises SecretExpired, MfaRequired, AuthorizationFailed for another host, SecretBroken, and what the store does.
+        What is refused is written down, too.
+        """
+        async with self.database.reading() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = _present(await catalogue.find(key), key)
+            version = _there(await catalogue.version(row.id, number or row.version), key)
+        if (refusal := refusal_of(row, version, reader, self.clock.now())) is not None:
+            await self.deny(tenant_id, key, version.number, reader, refusal)
+            raise refusal
+        # Outside of any transaction: a store that is slow holds no lock, one that is away leaves no record.
+        value = await self.store.read(_place(row, version.number), version.stored_as)
+        # By itself even inside of a unit of work: what was given out stays written down, whatever becomes of that.
+        async with self.database.transaction(independent=True) as session:
+            catalogue = Secrets(session, tenant_id)
+            now_row = _present(await catalogue.locked(key), key)
+            now_version = _there(await catalogue.version(row.id, version.number), key)
+            refusal = refusal_of(now_row, now_version, reader, self.clock.now())
+            if refusal is None:
+                await self._note_use(session, catalogue, now_row, version.number, reader)
+        if refusal is not None:
+            await self.deny(tenant_id, key, version.number, reader, refusal)
+            raise refusal
+        return Revealed(key=key, version=version.number, value=value.decode(), expires_at=version.expires_at)
+
+    async def resolve(
+        self, tenant_id: TenantId, key: str, *, host: str, principal: str, flow: str, execution: str
+    ) -> Revealed:
+        """Give the current version to a flow that is about to send it to `host`: asked anew each time, never kept."""
+        reader = Reader(principal=principal, flow=flow, execution=execution, host=host)
+        return await self.read(tenant_id, key, None, reader)
+
+    async def deny(self, tenant_id: TenantId, key: str, number: int | None, reader: Reader, refusal: Exception) -> None:
+        """Write down that a secret was asked for and not given out."""
+        reason = reason_of(refusal)
+        async with self.database.transaction(independent=True) as session:
+            row = await Secrets(session, tenant_id).find(key)
+            if row is None:
+                return
+            await self._log(session, row, reader.principal, "denied", version=number, reason=reason)
+            told = {
+                "key": key,
+                "version": number,
+                "principal": reader.principal,
+                "flow": reader.flow,
+                "execution": reader.execution,
+                "reason": reason,
+            }
+            self.outbox.append(session, tenant_id, EventType.VAULT_SECRET_DENIED, told, subject=row.id)
+
+    async def delete(self, tenant_id: TenantId, key: str, *, by: str) -> SecretRow:
+        """Let nobody have it from now on; what it is stays for as long as it can be undeleted."""
+        async with self._changing() as session:
+            row = _present(await Secrets(session, tenant_id).locked(key), key)
+            row.deleted_at = row.updated_at = self.clock.now()
+            await self._log(session, row, by, "deleted")
+        return row
+
+    async def undelete(self, tenant_id: TenantId, key: str, *, by: str) -> SecretRow:
+        """Bring a deleted secret back. Raises Conflict if it is not deleted, ResourceNotFound once it is too late."""
+        async with self._changing() as session:
+            row = await Secrets(session, tenant_id).locked(key)
+            until = self.undelete_until(row) if row is not None else None
+            if row is None or (until is not None and until <= self.clock.now()):
+                raise ResourceNotFound(_RESOURCE, key)
+            if row.deleted_at is None:
+                raise Conflict("The secret is not deleted.")
+            row.deleted_at, row.updated_at = None, self.clock.now()
+            await self._log(session, row, by, "undeleted")
+        return row
+
+    async def destroy(self, tenant_id: TenantId, key: str, numbers: Iterable[int] | None, *, by: str) -> list[int]:
+        """Destroy these versions, or the whole secret, for good; return which were destroyed by this.
+
+        Raises Conflict for the current version: rotate first, or destroy all.
+        """
+        wanted = None if numbers is None else set(numbers)
+        async with self._changing() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = await catalogue.locked(key)
+            if row is None:
+                raise ResourceNotFound(_RESOURCE, key)
+            if wanted is None:
+                destroyed = await self._destroy_all(catalogue, row)
+            else:
+                if row.version in wanted:
+                    raise Conflict("The current version is in use. Rotate the secret first, or destroy all of it.")
+                versions = await catalogue.versions(row.id, wanted)
+                if {version.number for version in versions} != wanted:
+                    raise ResourceNotFound(_RESOURCE, key)
+                destroyed = await self._destroy(row, versions)
+            await self._tell_destroyed(session, row, by, destroyed, whole=wanted is None)
+        return destroyed
+
+    async def destroy_deleted(self, tenant_id: TenantId, key: str, *, by: str) -> None:
+        """Destroy a secret that can be undeleted no more. Raises ResourceNotFound for any other."""
+        async with self._changing() as session:
+            catalogue = Secrets(session, tenant_id)
+            row = await catalogue.locked(key)
+            until = self.undelete_until(row) if row is not None else None
+            if row is None or until is None or until > self.clock.now():
+                raise ResourceNotFound(_RESOURCE, key)
+            destroyed = await self._destroy_all(catalogue, row)
+            await self._tell_destroyed(session, row, by, destroyed, whole=True)
+
+    async def forget_tenant(self, tenant_id: TenantId) -> None:
+        """Make every secret of a tenant unreadable for good, in whatever copy: its keys are destroyed."""
+        async with self._changing() as session:
+            await self.store.forget_tenant(tenant_id)
+            await Secrets(session, tenant_id).remove_all()
+
+    def undelete_until(self, row: SecretRow) -> datetime | None:
+        return None if row.deleted_at is None else row.deleted_at + self.undelete_window
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[Session]:
+        """Yield a session that the store joins, too: of the unit of work under way, or of one for this change."""
+        if self.database.in_unit_of_work:
+            async with self.database.transaction() as session:
+                yield session
+            return
+        async with self.database.unit_of_work() as work:
+            async with self.database.transaction() as session:
+                yield session
+            await work.commit()
+
+    async def _added(self, catalogue: Secrets, tenant_id: TenantId, key: str, by: str) -> SecretRow:
+        now = self.clock.now()
+        row = SecretRow(
+            id=self.new_id(),
+            tenant_id=tenant_id,
+            key=key,
+            version=0,
+            tags="",
+            require_mfa=False,
+            allowed_hosts=[],
+            created_at=now,
+            created_by=by,
+            updated_at=now,
+        )
+        if await catalogue.add(row):
+            return row
+        return _present(await catalogue.locked(key), key)
+
+    async def _write_version(
+        self, catalogue: Secrets, row: SecretRow, value: str, *, expires_at: datetime | None, by: str
+    ) -> int:
+        """Make `value` the current version, if it can be read again; return the number of the one before."""
+        number, now, previous = await catalogue.newest_number(row.id) + 1, self.clock.now(), row.version
+        place, written = _place(row, number), value.encode()
+        stored_as = await self.store.write(place, written)
+        if not hmac.compare_digest(await self.store.read(place, stored_as), written):
+            raise SecretBroken("What was stored is not what is read back.")
+        await catalogue.add_version(
+            SecretVersionRow(
+                secret_id=row.id,
+                number=number,
+                tenant_id=row.tenant_id,
+                stored_as=stored_as,
+                expires_at=expires_at,
+                created_at=now,
+                created_by=by,
+            )
+        )
+        row.version, row.expires_at, row.updated_at = number, expires_at, now
+        return previous
+
+    async def _destroy_all(self, catalogue: Secrets, row: SecretRow) -> list[int]:
+        destroyed = await self._destroy(row, await catalogue.versions(row.id))
+        await catalogue.remove(row)
+        return destroyed
+
+    async def _destroy(self, row: SecretRow, versions: Sequence[SecretVersionRow]) -> list[int]:
+        now = self.clock.now()
+        for version in versions:
+            await self.store.destroy(_place(row, version.number), version.stored_as)
+            version.destroyed_at = now
+        return [version.number for version in versions]
+
+    async def _note_use(
+        self, session: Session, catalogue: Secrets, row: SecretRow, number: int, reader: Reader
+    ) -> None:
+        used = {"principal": reader.principal, "flow": reader.flow, "execution": reader.execution}
+        catalogue.add_use(
+            SecretUseRow(
+                id=self.new_id(),
+                secret_id=row.id,
+                tenant_id=row.tenant_id,
+                version=number,
+                host=reader.host,
+                used_at=self.clock.now(),
+                **used,
+            )
+        )
+        await self._log(session, row, reader.principal, "accessed", version=number, **reader.purpose)
+        told = {"key": row.key, "version": number, **used}
+        tenant_id = TenantId(row.tenant_id)
+        self.outbox.append(session, tenant_id, EventType.VAULT_SECRET_ACCESSED, told, subject=row.id)
+
+    def _tell_written(self, session: Session, row: SecretRow, by: str, *, first: bool = False) -> None:
+        kind = EventType.VAULT_SECRET_CREATED if first else EventType.VAULT_SECRET_ROTATED
+        told = {"key": row.key, "version": row.version, "principal": by}
+        self.outbox.append(session, TenantId(row.tenant_id), kind, told, subject=row.id)
+
+    async def _tell_destroyed(
+        self, session: Session, row: SecretRow, by: str, versions: list[int], *, whole: bool
+    ) -> None:
+        await self._log(session, row, by, "destroyed", versions=versions, whole=whole)
+        told = {"key": row.key, "versions": versions, "principal": by}
+        self.outbox.append(session, TenantId(row.tenant_id), EventType.VAULT_SECRET_DESTROYED, told, subject=row.id)
+
+    async def _log(self, session: Session, row: SecretRow, by: str, action: str, **details: Any) -> None:
+        await self.audit.append(
+            session,
+            TenantId(row.tenant_id),
+            actor=by,
+            action=f"secret.{action}",
+            resource_type=_RESOURCE,
+            resource_id=row.key,
+            details=details,
+        )
+
+
+def _present(row: SecretRow | None, key: str) -> SecretRow:
+    if row is None or row.deleted_at is not None:
+        raise ResourceNotFound(_RESOURCE, key)
+    return row
+
+
+def _there(version: SecretVersionRow | None, key: str) -> SecretVersionRow:
+    if version is None:
+        raise ResourceNotFound(_RESOURCE, key)
+    return version
+
+
+def _place(row: SecretRow, number: int) -> Place:
+    return Place(tenant_id=TenantId(row.tenant_id), key=row.key, version=number)
+
+
+def _compare(row: SecretRow | None, cas: int | None) -> None:
+    current = 0 if row is None else row.version
+    if cas is not None and cas != current:
+        raise Conflict("The current version is another. Read the secret again, then decide.", current_version=current)
+
+
+def _agree(row: SecretRow, terms: Terms) -> None:
+    if terms.tags is not None:
+        row.tags = f" {' '.join(terms.tags)} " if terms.tags else ""
+    if terms.require_mfa is not None:
+        row.require_mfa = terms.require_mfa
+    if terms.allowed_hosts is not None:
+        row.allowed_hosts = list(terms.allowed_hosts)
