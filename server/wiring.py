@@ -1,13 +1,11 @@
 """Everything one serving process works with, made from the settings once and closed with it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -35,8 +33,8 @@ from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.invitations.service import Invitations
 from server.auth.tenants.service import Memberships, Tenants
 from server.credentials.service import Credentials
-from server.health.schemas import State
-from server.health.service import Check, HealthService
+from server.health.checks import checks
+from server.health.service import HealthService
 from server.llm.base import ChatModel
 from server.llm.openai import Endpoint, OpenAIChat
 from server.middleware.rate_limit import address_of
@@ -51,7 +49,6 @@ from server.rag.index_tags.service import TagService
 from server.rag.jobs.service import JobService
 from server.rag.previews.service import Previews
 from server.rag.queries.service import Answering
-from server.rag.query_embedder import QueryEmbedder
 from server.rag.query_index import QueryEmbedders, QueryIndexes
 from server.rag.sources.service import SourceService
 from server.ratelimit.limiter import RateLimiter, customer_of
@@ -77,7 +74,7 @@ from stores.leases import Leases
 from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
-from stores.redis import EVENTS, HEARTBEAT_KEY, Bell, connect, connect_impatiently
+from stores.redis import EVENTS, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
 from vault.open import open_envelope, open_safe
@@ -303,7 +300,17 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     cursors=cursors,
                 ),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
-                health=HealthService(_checks(settings, database, redis, embedders.configured, http)),
+                health=HealthService(
+                    checks(
+                        database,
+                        redis,
+                        lance_path=settings.lance_path,
+                        embedder=lambda: embedders.configured.state,
+                        dagster_answers=partial(
+                            _answers, http, f"http://127.0.0.1:{settings.dagster_port}/server_info"
+                        ),
+                    )
+                ),
                 telemetry=Telemetry(database),
             )
         finally:
@@ -328,43 +335,8 @@ def _models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]
     }
 
 
-def _checks(
-    settings: Settings, database: Database, redis: "Redis", embedder: QueryEmbedder, http: httpx.AsyncClient
-) -> dict[str, Check]:
-    async def sql() -> State:
-        await database.ping()
-        return "ok"
-
-    async def redis_server() -> State:
-        await redis.ping()
-        return "ok"
-
-    async def index() -> State:
-        return "ok" if await asyncio.to_thread(_is_writable, settings.lance_path) else "down"
-
-    async def model() -> State:
-        return embedder.state
-
-    async def worker() -> State:
-        return "ok" if await redis.exists(HEARTBEAT_KEY) else "down"
-
-    async def dagster() -> State:
-        answer = await http.get(f"http://127.0.0.1:{settings.dagster_port}/server_info")
-        return "ok" if answer.is_success else "down"
-
-    return {
-        "sql": sql,
-        "redis": redis_server,
-        "lance": index,
-        "embedder": model,
-        "worker": worker,
-        "dagster": dagster,
-    }
-
-
-def _is_writable(folder: Path) -> bool:
-    folder.mkdir(parents=True, exist_ok=True)
-    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+async def _answers(http: httpx.AsyncClient, url: str) -> bool:
+    return (await http.get(url)).is_success
 
 
 def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
