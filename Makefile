@@ -12,7 +12,7 @@ UV_COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url -
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-full check format lock env-example artefacts clean runtime dev bench bench-peers-install $(BENCHES:%=bench-%)
+.PHONY: help up demo test test-full test-vault check format lock env-example artefacts clean runtime dev bench bench-peers-install $(BENCHES:%=bench-%)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ test: dev ## Run the tests
 
 test-full: dev ## Run the tests and those that take long
 	$(PYTEST)
+
+test-vault: dev ## Try the store of secrets on a real vault or bao (VAULT_ADDR, or a binary on PATH)
+	@deploy/local/test-vault.sh $(PY)
 
 check: dev ## Lint, types, contracts and architecture
 	$(PY) -m ruff check .

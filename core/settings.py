@@ -4,9 +4,9 @@ import hashlib
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -50,6 +50,29 @@ class RerankEndpoint(BaseModel):
     base_url: Annotated[str, Field(pattern=r"^https?://")]
     model: Annotated[str, Field(min_length=1)]
     api_key: SecretStr | None = None
+
+
+class HashicorpVault(BaseModel):
+    """A HashiCorp Vault or an OpenBao with a key-value engine of version 2; one way to log in is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: Annotated[str, Field(pattern=r"^https?://")]
+    mount: Annotated[str, Field(min_length=1)] = "secret"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "codexos"
+    namespace: str | None = None
+    ca_file: Path | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    token: SecretStr | None = None
+    role_id: str | None = None
+    secret_id: SecretStr | None = None
+    kubernetes_role: str | None = None
+
+    @model_validator(mode="after")
+    def _logs_in_one_way(self) -> Self:
+        if sum(way is not None for way in (self.token, self.role_id, self.kubernetes_role)) != 1:
+            raise ValueError("give one of token, role_id (with secret_id) and kubernetes_role")
+        return self
 
 
 class Environment(StrEnum):
@@ -122,6 +145,11 @@ class Settings(BaseSettings):
     )
     deleted_retain_hours: float = Field(
         24.0, ge=0, description="How long the bytes of a deleted document are kept before they are erased for good."
+    )
+    hashicorp_vault: HashicorpVault | None = Field(
+        None,
+        description="Who keeps the values of secrets instead of the platform's database, as JSON: "
+        '{"address": "https://…:8200", "role_id": "…", "secret_id": "…"}.',
     )
     vault_undelete_hours: float = Field(
         168.0, ge=0, description="How long a deleted secret can be undeleted before it is destroyed for good."

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from core.clock import Clock
 from core.ids import new_id
-from core.settings import Environment, Settings
+from core.settings import Environment, HashicorpVault, Settings
 from stores.audit import AuditLog
 from stores.outbox import Outbox
 from stores.sql.engine import Database
@@ -36,4 +36,25 @@ def open_safe(settings: Settings, database: Database, envelope: Envelope, clock:
 
 def open_secret_store(settings: Settings, database: Database, envelope: Envelope, clock: Clock) -> SecretStore:
     """Return what keeps the values of secrets."""
+    if settings.hashicorp_vault is not None:
+        return _hashicorp(settings.hashicorp_vault)
     return EmbeddedStore(database=database, envelope=envelope, clock=clock, new_id=new_id)
+
+
+def _hashicorp(known: HashicorpVault) -> SecretStore:
+    from vault.hashicorp import HashicorpStore, Login  # its libraries are loaded where they are wanted
+
+    return HashicorpStore(
+        address=known.address,
+        login=Login(
+            token=known.token.get_secret_value() if known.token else None,
+            role_id=known.role_id,
+            secret_id=known.secret_id.get_secret_value() if known.secret_id else None,
+            kubernetes_role=known.kubernetes_role,
+        ),
+        mount=known.mount,
+        prefix=known.prefix,
+        namespace=known.namespace,
+        ca_file=known.ca_file,
+        timeout_seconds=known.timeout_seconds,
+    )

@@ -76,6 +76,8 @@ async def _embedded(settings: Settings) -> "AsyncIterator[EmbeddedStore]":
     from vault.open import open_envelope
     from vault.store import SecretBroken
 
+    if settings.hashicorp_vault is not None:
+        raise Refusal("Secrets lie in a HashiCorp Vault here. Look after its keys there.")
     database = Database(settings.sql_url)
     try:
         envelope = open_envelope(settings)

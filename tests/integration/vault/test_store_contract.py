@@ -25,10 +25,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.dispose()
 
 
-@pytest.fixture(params=["memory", "embedded"])
+@pytest.fixture(params=["memory", "embedded", "hashicorp"])
 def store(request: pytest.FixtureRequest, database: Database) -> SecretStore:
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "hashicorp":
+        hashicorp: SecretStore = request.getfixturevalue("hashicorp_store")
+        return hashicorp
     return EmbeddedStore(database=database, envelope=Envelope(bytes(32)), clock=CLOCK, new_id=new_id)
 
 

@@ -1,0 +1,222 @@
+"""A fake of HashiCorp Vault: what its documentation says of KV version 2, AppRole, tokens and seals, and no more.
+
+A request that the documentation does not describe (an unknown path, field or type, a missing header) is refused, so
+that a client cannot get used to kindness. `make test-vault` runs the same tests against a real server.
+"""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
+
+ROLE_ID, SECRET_ID, ROOT_TOKEN = "role-of-codexos", "secret-of-codexos", "hvs.root"
+MOUNT = "secret"
+
+# The fields that a body may have, and their types.
+_BODIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "login": {"role_id": str, "secret_id": str},
+    "data": {"data": dict, "options": dict},
+    "metadata": {"max_versions": int, "cas_required": bool, "delete_version_after": str, "custom_metadata": dict},
+    "destroy": {"versions": list},
+    "renew-self": {"increment": (int, str)},
+}
+
+
+class Refused(Exception):
+    def __init__(self, status: int, *errors: str) -> None:
+        self.status, self.errors = status, errors
+
+
+@dataclass
+class Versions:
+    """One path: its versions, None where one was destroyed."""
+
+    most: int = 10
+    kept: dict[int, dict[str, Any] | None] = field(default_factory=dict)
+
+
+@dataclass
+class FakeVault:
+    """What the server knows; tests change it while it runs."""
+
+    url: str = ""
+    sealed: bool = False
+    delay_seconds: float = 0.0
+    lease_seconds: int = 3600
+    secrets: dict[str, Versions] = field(default_factory=dict)
+    tokens: dict[str, float] = field(default_factory=lambda: {ROOT_TOKEN: float("inf")})
+    asked: list[str] = field(default_factory=list)
+    connections: int = 0
+    open: set[socket.socket] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def revoke_tokens(self) -> None:
+        self.tokens = {ROOT_TOKEN: float("inf")}
+
+    def answer(self, method: str, path: str, query: Mapping[str, list[str]], token: str | None, body: Any) -> Any:
+        self.asked.append(f"{method} {path}")
+        if (method, path) == ("GET", "sys/seal-status"):
+            return {"type": "shamir", "initialized": True, "sealed": self.sealed, "t": 1, "n": 1, "progress": 0}
+        if self.sealed:
+            raise Refused(503, "Vault is sealed")
+        if (method, path) == ("POST", "auth/approle/login"):
+            return self._log_in(_checked(body, "login"))
+        if token is None or self.tokens.get(token, 0.0) < time.monotonic():
+            raise Refused(403, "permission denied")
+        if (method, path) == ("GET", "auth/token/lookup-self"):
+            left = self.tokens[token] - time.monotonic()
+            endless = left == float("inf")
+            return {"data": {"ttl": 0 if endless else int(left), "renewable": not endless, "id": token}}
+        if (method, path) == ("POST", "auth/token/renew-self"):
+            _checked(body, "renew-self")
+            self.tokens[token] = time.monotonic() + self.lease_seconds
+            return self._auth(token)
+        mount, _, rest = path.partition("/")
+        kind, _, name = rest.partition("/")
+        if mount != MOUNT or not name or "//" in name:
+            raise Refused(404)
+        return self._engine(method, kind, name, query, body)
+
+    def _log_in(self, body: Mapping[str, Any]) -> Any:
+        if (body.get("role_id"), body.get("secret_id")) != (ROLE_ID, SECRET_ID):
+            raise Refused(400, "invalid role or secret ID")
+        token = f"hvs.{uuid4().hex}"
+        self.tokens[token] = time.monotonic() + self.lease_seconds
+        return self._auth(token)
+
+    def _auth(self, token: str) -> Any:
+        return {"auth": {"client_token": token, "lease_duration": self.lease_seconds, "renewable": True}}
+
+    def _engine(self, method: str, kind: str, name: str, query: Mapping[str, list[str]], body: Any) -> Any:
+        if (method, kind) == ("POST", "data"):
+            kept = self.secrets.setdefault(name, Versions())
+            number = max(kept.kept, default=0) + 1
+            kept.kept[number] = _checked(body, "data")["data"]
+            for old in sorted(kept.kept)[: -kept.most]:
+                del kept.kept[old]
+            return {"data": self._metadata(number)}
+        if (method, kind) == ("GET", "data"):
+            return self._read(name, int(query.get("version", ["0"])[0]))
+        if (method, kind) == ("POST", "metadata"):
+            self.secrets.setdefault(name, Versions()).most = _checked(body, "metadata").get("max_versions") or 10
+            return None
+        if (method, kind) == ("DELETE", "metadata"):
+            self.secrets.pop(name, None)
+            return None
+        if (method, kind) in (("POST", "destroy"), ("PUT", "destroy")):
+            for number in _checked(body, "destroy")["versions"]:
+                if name in self.secrets and int(number) in self.secrets[name].kept:
+                    self.secrets[name].kept[int(number)] = None
+            return None
+        if (method, kind) == ("LIST", "metadata"):
+            return self._list(name if name.endswith("/") else f"{name}/")
+        raise Refused(405, f"unsupported operation {method} {kind}")
+
+    def _read(self, name: str, number: int) -> Any:
+        kept = self.secrets.get(name, Versions()).kept
+        number = number or max(kept, default=0)
+        if number not in kept:
+            raise Refused(404)
+        found = kept[number]
+        answer = {"data": {"data": found, "metadata": {**self._metadata(number), "destroyed": found is None}}}
+        if found is None:
+            raise Refused(404, json.dumps(answer))
+        return answer
+
+    def _list(self, folder: str) -> Any:
+        below = [name[len(folder) :] for name in self.secrets if name.startswith(folder)]
+        keys = sorted({rest.partition("/")[0] + ("/" if "/" in rest else "") for rest in below})
+        if not keys:
+            raise Refused(404)
+        return {"data": {"keys": keys}}
+
+    def _metadata(self, number: int) -> dict[str, Any]:
+        return {
+            "version": number,
+            "created_time": "2026-11-23T00:00:00Z",
+            "deletion_time": "",
+            "destroyed": False,
+            "custom_metadata": None,
+        }
+
+
+def _checked(body: Any, kind: str) -> Mapping[str, Any]:
+    allowed = _BODIES[kind]
+    given = {} if body is None else body
+    wrong = [name for name, value in given.items() if name not in allowed or not isinstance(value, allowed[name])]
+    if wrong or (kind == "data" and "data" not in given) or (kind == "destroy" and not given.get("versions")):
+        raise Refused(400, f"not what is documented for {kind}: {sorted(wrong) or 'something is missing'}")
+    return dict(given)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    vault: FakeVault
+
+    def setup(self) -> None:
+        super().setup()
+        self.vault.connections += 1
+        self.vault.open.add(self.connection)
+
+    def finish(self) -> None:
+        self.vault.open.discard(self.connection)
+        super().finish()
+
+    def _handle(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        time.sleep(self.vault.delay_seconds)
+        split = urlsplit(self.path)
+        try:
+            if not split.path.startswith("/v1/") or self.headers.get("x-vault-request") != "true":
+                raise Refused(400, "missing X-Vault-Request, or no path of the API")
+            body = json.loads(raw) if raw else None
+            with self.vault.lock:
+                path, token = unquote(split.path[4:]), self.headers.get("x-vault-token")
+                answer = self.vault.answer(self.command, path, parse_qs(split.query), token, body)
+            self._send(204 if answer is None else 200, answer)
+        except Refused as refused:
+            self._send(refused.status, {"errors": list(refused.errors)})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):
+            return self._handle
+        raise AttributeError(name)
+
+    def _send(self, status: int, answer: Any) -> None:
+        sent = b"" if answer is None else json.dumps(answer).encode()
+        self.send_response(status)
+        if sent:
+            self.send_header("content-type", "application/json")
+        if status != 204:
+            self.send_header("content-length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(vault: FakeVault, port: int = 0) -> Iterator[FakeVault]:
+    """Serve over loopback until the end of the block; `vault.url` says where."""
+    handler = type("Handler", (_Handler,), {"vault": vault})
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        server.daemon_threads = True
+        vault.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield vault
+        finally:
+            server.shutdown()
+            thread.join()
+            for connection in list(vault.open):  # as a process that ends does
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
