@@ -10,11 +10,15 @@ Json = dict[str, Any]
 
 
 def catalogue(operations: Iterable[Operation]) -> list[Json]:
-    """Return one entry per code, in alphabetical order, of all errors that are loaded."""
+    """Return one entry per code, in alphabetical order, of all errors that are loaded.
+
+    A kind that inherits its code is told as what it is a kind of, unless an operation names it.
+    """
     listed = list(operations)
+    named = {error for operation in listed for error in operation.all_errors}
     entries: dict[str, Json] = {}
     for error in sorted(_errors(ApiError), key=lambda each: (each.code, each.status, each.__name__)):
-        if error.status == 0:
+        if error.status == 0 or ("code" not in vars(error) and error not in named):
             continue
         entry = entries.setdefault(error.code, {"code": error.code, "cases": []})
         entry["cases"].append(
