@@ -17,8 +17,9 @@ from tests.acceptance.system import free_ports
 from tests.integration.server.running import Api, settings_for
 from tests.integration.server.served import ServedApi, served
 from tests.integration.server.swap_load import FINE, crowd, text
-from tests.integration.server.test_generations import GENERATIONS, NoBell, created, lease_is_free, promote, shown
+from tests.integration.server.test_generations import GENERATIONS, NoBell, created, promote, shown
 from tests.integration.server.test_query import DOCUMENTS, post
+from tests.integration.server.test_writers_of_generations import lease_is_free
 
 POSTS_PER_SECOND = 8
 PATIENCE_SECONDS = 90
