@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +130,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_processes_that_start_at_once_share_one_graph(tmp_path: Path) -> None:
     """Three first starts at the same moment: one graph, whole, and nothing left beside it."""
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        inodes = pool.map(_start, [tmp_path] * 3)
+    # A pool of multiprocessing ends its workers by a signal, which waits for ever where that is ignored.
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        inodes = list(pool.map(_start, [tmp_path] * 3))
     assert len(set(inodes)) == 1
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".lock", ".onnx"]
 
