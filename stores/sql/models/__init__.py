@@ -3,6 +3,17 @@
 from stores.sql.models.audit import AuditEventRow, AuditHeadRow
 from stores.sql.models.base import Base
 from stores.sql.models.document import DocumentRevisionRow, DocumentRow, DocumentStatus
+from stores.sql.models.execution import (
+    ExecutionCallRow,
+    ExecutionEventRow,
+    ExecutionRow,
+    ExecutionSignalRow,
+    ExecutionState,
+    ExecutionStepRow,
+    ExecutionWaitRow,
+    StepState,
+)
+from stores.sql.models.flow import FlowRow, FlowScheduleRow, FlowVersionRow
 from stores.sql.models.generation import (
     GenerationDocumentRow,
     GenerationRow,
@@ -51,6 +62,16 @@ __all__ = [
     "DocumentRow",
     "DocumentStatus",
     "EventSequenceRow",
+    "ExecutionCallRow",
+    "ExecutionEventRow",
+    "ExecutionRow",
+    "ExecutionSignalRow",
+    "ExecutionState",
+    "ExecutionStepRow",
+    "ExecutionWaitRow",
+    "FlowRow",
+    "FlowScheduleRow",
+    "FlowVersionRow",
     "GenerationDocumentRow",
     "GenerationRow",
     "GenerationState",
@@ -79,6 +100,7 @@ __all__ = [
     "SigningKeyRow",
     "SourcePushRow",
     "SourceRow",
+    "StepState",
     "TenantRow",
     "TotpDeviceRow",
     "UserRow",
