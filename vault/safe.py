@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.clock import Clock
-from core.errors import Conflict, ResourceNotFound
+from core.errors import AuthorizationFailed, Conflict, ResourceNotFound
 from core.events import EventType
 from core.ids import IdSource, TenantId
 from stores.audit import AuditLog
@@ -17,6 +17,7 @@ from stores.secrets import Secrets
 from stores.sql.engine import Database, Session
 from stores.sql.models import SecretRow, SecretUseRow, SecretVersionRow
 from vault.access import Reader, Revealed, Terms, reason_of, refusal_of, refuse_expired
+from vault.names import LONGEST_KEY, is_host, is_key
 from vault.store import Place, SecretBroken, SecretStore
 
 _RESOURCE = "secret"
@@ -130,7 +131,17 @@ class Safe:
     async def resolve(
         self, tenant_id: TenantId, key: str, *, host: str, principal: str, flow: str, execution: str
     ) -> Revealed:
-        """Give the current version to a flow that is about to send it to `host`: asked anew each time, never kept."""
+        """Give the current version to a flow that is about to send it to `host`: ask anew each time, keep it nowhere.
+
+        `host` is the name or address alone, as it is connected to. Call it outside of any transaction: use, audit
+        entry and event are committed before the value is handed back. Raises ResourceNotFound, also for what is no
+        key, AuthorizationFailed for a host that the secret may not go to, SecretExpired, MfaRequired for a secret that
+        takes a second factor (no flow has one), ServiceUnavailable while the store does not answer.
+        """
+        if not is_key(key):  # it may come out of a template, as anything at all
+            raise ResourceNotFound(_RESOURCE, ascii(key)[:LONGEST_KEY])
+        if not is_host(host):
+            raise AuthorizationFailed("A secret is sent to a host with a name or an address in ASCII, and to no other.")
         reader = Reader(principal=principal, flow=flow, execution=execution, host=host)
         return await self.read(tenant_id, key, None, reader)
 

@@ -6,13 +6,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from server.openapi.registry import InPath
+from vault.names import KEY, LONGEST_HOST, LONGEST_KEY, is_key
 
-LONGEST_KEY = 255
 MOST_TAGS = 20
 MOST_HOSTS = 50
-# Segments between slashes; none is empty, "." or "..". Without looking ahead, so that every reader of patterns agrees.
-_SEGMENT = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*|\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\.\.[A-Za-z0-9._-]+)"
-KEY = rf"{_SEGMENT}(?:/{_SEGMENT})*"
 TAG = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}"
 # A name, or a name with one "*." in front for everything below it. Addresses of digits are names here too.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -22,7 +19,7 @@ _KEY_RULE = "A key is 1 to 255 characters of A-Z a-z 0-9 . _ - and /, without em
 
 
 def _named(value: str) -> str:
-    if not re.fullmatch(KEY, value):
+    if not is_key(value):
         raise ValueError(_KEY_RULE)
     return value
 
@@ -34,7 +31,7 @@ def _tagged(value: str) -> str:
 
 
 def _hosted(value: str) -> str:
-    if len(value) > LONGEST_KEY or not re.fullmatch(HOST, value):
+    if len(value) > LONGEST_HOST or not re.fullmatch(HOST, value):
         raise ValueError("Write a host as api.example.com or *.example.com, in lower case, without port and path")
     return value
 
@@ -52,6 +49,6 @@ Tag = Annotated[
 ]
 Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS), AfterValidator(_distinct)]
 Host = Annotated[
-    str, AfterValidator(_hosted), WithJsonSchema({"type": "string", "pattern": f"^{HOST}$", "maxLength": LONGEST_KEY})
+    str, AfterValidator(_hosted), WithJsonSchema({"type": "string", "pattern": f"^{HOST}$", "maxLength": LONGEST_HOST})
 ]
 Hosts = Annotated[list[Host], Field(max_length=MOST_HOSTS), AfterValidator(_distinct)]
