@@ -20,6 +20,7 @@ from pipelines.parsing.jail import JailedParser
 from pipelines.retrieval.rerank import Rerankings
 from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
 from pipelines.retrieval.rerank_sentences import SentenceReranker
+from server.agents.executions.service import ExecutionService
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -77,7 +78,7 @@ from stores.leases import Leases
 from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
-from stores.redis import EVENTS, Bell, connect, connect_impatiently
+from stores.redis import AGENTS, EVENTS, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
 from vault.open import open_envelope, open_safe
@@ -128,6 +129,7 @@ class Parts:
     events: EventService
     pushes: PushService
     credentials: Credentials
+    executions: ExecutionService
     health: HealthService
     telemetry: Telemetry
 
@@ -303,6 +305,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     safe=open_safe(settings, database, envelope, clock, outbox=outbox),
                     second_factor=second_factor,
                     clock=clock,
+                    cursors=cursors,
+                ),
+                executions=ExecutionService(
+                    database=database,
+                    blobs=BlobStore((settings.blob_path / "executions").as_uri()),
+                    outbox=outbox,
+                    bell=Bell(redis, "api", wakes=AGENTS),
+                    audit=audit,
+                    clock=clock,
+                    new_id=new_id,
                     cursors=cursors,
                 ),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
