@@ -15,7 +15,8 @@ from server.agents.flow.language import FlowLanguage
 from server.agents.nodes.registry import build_registry
 from server.agents.worker.flows import Plans
 from server.agents.worker.scribe import Scribe
-from server.agents.worker.service import Worker
+from server.agents.worker.service import Ledger
+from server.agents.worker.worker import Worker
 from server.agents.worker.working import Workshop
 from server.cli import root_key
 from stores.blobs import BlobStore
@@ -41,31 +42,28 @@ async def _work(settings: Settings) -> None:
     outbox = Outbox(clock, Bell(redis, owner, wakes=EVENTS))
     blobs = BlobStore((settings.blob_path / "executions").as_uri())
     registry = build_registry(clock=clock)
+    ledger = Ledger(database, clock, outbox, lease=timedelta(seconds=settings.agents_lease_seconds))
     scribe = Scribe(
-        database=database,
+        ledger=ledger,
         blobs=blobs,
-        outbox=outbox,
-        clock=clock,
         committed=_heard_by_nobody,
         cancel=lambda execution_id: worker.cancel(execution_id),
     )
     worker = Worker(
-        database=database,
+        ledger=ledger,
         workshop=Workshop(
-            database=database,
+            ledger=ledger,
             blobs=blobs,
-            plans=Plans(database, registry),
+            plans=Plans(ledger, registry),
             surroundings=Surroundings(registry=registry, language=FlowLanguage(), now=clock.now),
             safe=open_safe(settings, database, open_envelope(settings), clock, outbox=outbox),
             clock=clock,
             touch=scribe.touch,
         ),
         bell=Bell(redis, owner, wakes=AGENTS),
-        clock=clock,
         owner=owner,
         in_flight=settings.agents_in_flight,
         per_tenant=settings.agents_per_tenant,
-        lease=timedelta(seconds=settings.agents_lease_seconds),
     )
     log.get_logger().info("agents.ready", owner=owner)
     writing = asyncio.create_task(scribe.run())

@@ -2,13 +2,11 @@
 
 import json
 from collections import OrderedDict
-from functools import partial
 
 from core.ids import TenantId
 from server.agents.executor.plan import Plan, definition_of, plan_of
 from server.agents.nodes.base import NodeFailed, Registry
-from server.agents.worker import repository
-from stores.sql.engine import Database
+from server.agents.worker.service import Ledger
 
 _MOST_PLANS = 256
 _Key = tuple[str, str, int]
@@ -17,8 +15,8 @@ _Key = tuple[str, str, int]
 class Plans:
     """One a process, for all tenants: the most recently used plans."""
 
-    def __init__(self, database: Database, registry: Registry) -> None:
-        self._database = database
+    def __init__(self, ledger: Ledger, registry: Registry) -> None:
+        self._ledger = ledger
         self._registry = registry
         self._ready: OrderedDict[_Key, Plan] = OrderedDict()
 
@@ -30,9 +28,7 @@ class Plans:
         key = (tenant_id, flow_id, version)
         plan = self._ready.get(key)
         if plan is None:
-            text = await self._database.read(
-                partial(repository.definition_of, tenant_id=tenant_id, flow_id=flow_id, number=version)
-            )
+            text = await self._ledger.definition(tenant_id, flow_id, version)
             if text is None:
                 raise NodeFailed(f"The flow {flow_id} has no version {version}.", code="FLOW_NOT_FOUND")
             plan = self._ready[key] = plan_of(definition_of(json.loads(text)), self._registry)
@@ -43,7 +39,7 @@ class Plans:
 
     async def current(self, tenant_id: TenantId, flow_id: str) -> int:
         """Return the version that runs when nobody names one. Raises NodeFailed."""
-        found = await self._database.read(partial(repository.current_version, tenant_id=tenant_id, flow_id=flow_id))
+        found = await self._ledger.current_version(tenant_id, flow_id)
         if found is None:
             raise NodeFailed(f"There is no flow {flow_id}.", code="FLOW_NOT_FOUND")
         return found

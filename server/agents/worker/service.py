@@ -1,208 +1,114 @@
-"""The worker: takes executions that are due, runs many at once, and lets go of what is another's."""
+"""The ledger: all that workers read and write of executions, each a transaction of its own."""
 
-import asyncio
-import contextlib
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from core.clock import Clock
-from core.errors import LeaseLost, ServiceUnavailable
-from core.log import get_logger
-from server.agents.executor.journal import Cancelled
+from core.events import EventType
+from core.ids import TenantId
+from server.agents.flow.definition import Json
 from server.agents.worker import repository
-from server.agents.worker.claimed import Claimed
-from server.agents.worker.journal import SqlJournal
-from server.agents.worker.working import Workshop
-from stores.redis import Bell
+from server.agents.worker.claimed import Batch, Claimed, Written
+from server.agents.worker.history import Rows
+from stores.outbox import Outbox
 from stores.sql.engine import Database, Reader, Writer
 
-log = get_logger()
-
-# Taken in one transaction: more would keep others from writing for too long.
-_MOST_AT_ONCE = 32
-# A cancellation is seen within this, unless the execution writes something before.
-_LOOK_SECONDS = 0.5
-_PAUSE_SECONDS = 0.5
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Held:
-    claimed: Claimed
-    task: "asyncio.Task[None]"
-    cancelled: bool = False
-    lost: bool = False
+_UNTELLABLE = re.compile("[\x00\ud800-\udfff]")
+_TOLD = {
+    "completed": EventType.AGENT_EXECUTION_COMPLETED,
+    "failed": EventType.AGENT_EXECUTION_FAILED,
+    "expired": EventType.AGENT_EXECUTION_FAILED,
+    "budget_exhausted": EventType.AGENT_EXECUTION_FAILED,
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """Runs until told to stop. Any number may run side by side, on any number of machines.
+class Ledger:
+    """Any number of workers may share it. Every method raises ServiceUnavailable while the database does not answer."""
 
-    A lease is renewed five times before it ends. Whoever finds its lease taken stops without a trace: nothing is
-    written down without the fence of whoever holds the execution.
-    """
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        outbox: Outbox,
+        *,
+        lease: timedelta,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._outbox = outbox
+        self.lease = lease
+        self._dice = dice
 
-    database: Database
-    workshop: Workshop
-    bell: Bell
-    clock: Clock
-    owner: str
-    in_flight: int
-    per_tenant: int
-    lease: timedelta
-    poll_seconds: float = 0.5
-    grace_seconds: float = 5.0
-    dice: Callable[[], float] = random.random
-    _held: dict[str, _Held] = field(default_factory=dict)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then hand back what is not over."""
-        beside = [
-            asyncio.create_task(each) for each in (self._listen(), self._renew(), self._watch(), self._heed(stop))
-        ]
-        try:
-            while not stop.is_set():
-                self._news.clear()
-                if not await self._take():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._news.wait(), self.poll_seconds)
-            await self._hand_back()
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-
-    def cancel(self, execution_id: str) -> None:
-        """Stop an execution that somebody has called off."""
-        held = self._held.get(execution_id)
-        if held is not None and not held.cancelled:
-            held.cancelled = True
-            held.task.cancel()
-
-    async def _take(self) -> bool:
-        """Take what is due as far as there is room; return whether there may be more."""
-        room = min(self.in_flight - len(self._held), _MOST_AT_ONCE)
-        if room <= 0:
-            return False
-        try:
-            if not await self.database.read(self._any_due):
-                return False
-            taken = await self.database.write(lambda writer: self._claim(writer, room))
-        except ServiceUnavailable:
-            log.warning("agents.claim_failed")
-            await asyncio.sleep(_PAUSE_SECONDS)
-            return False
-        for claimed in taken:
-            # Its lease ran out while this process stood still, and it is its own heir.
-            if (before := self._held.get(claimed.id)) is not None:
-                before.lost = True
-                before.task.cancel()
-            held = _Held(claimed=claimed, task=asyncio.create_task(self._work(claimed)))
-            self._held[claimed.id] = held
-            held.task.add_done_callback(lambda _, held=held: self._let_go(held))  # type: ignore[misc]
-        return len(taken) == room
+    async def claim(self, *, owner: str, room: int, per_tenant: int) -> list[Claimed]:
+        """Take up to `room` executions that are due, no tenant's beyond `per_tenant` at once in all processes."""
+        if not await self._database.read(self._any_due):
+            return []
+        return await self._database.write(lambda writer: self._claim(writer, owner, room, per_tenant))
 
     def _any_due(self, reader: Reader) -> bool:
-        return repository.any_due(reader, self.clock.now())
+        return repository.any_due(reader, self._clock.now())
 
-    def _claim(self, writer: Writer, room: int) -> list[Claimed]:
-        now = self.clock.now()
+    def _claim(self, writer: Writer, owner: str, room: int, per_tenant: int) -> list[Claimed]:
+        now = self._clock.now()
+        until = now + self.lease
         return repository.claim(
-            writer,
-            now=now,
-            until=now + self.lease,
-            owner=self.owner,
-            room=room,
-            per_tenant=self.per_tenant,
-            dice=self.dice,
+            writer, now=now, until=until, owner=owner, room=room, per_tenant=per_tenant, dice=self._dice
         )
 
-    def _let_go(self, held: _Held) -> None:
-        if self._held.get(held.claimed.id) is held:
-            del self._held[held.claimed.id]
-        self._news.set()
+    async def renew(self, fences: Mapping[str, int]) -> None:
+        """Hold these, by id and fence, for a whole lease from now on."""
+        until = self._clock.now() + self.lease
+        await self._database.write(lambda writer: repository.renew(writer, fences, until))
 
-    async def _work(self, claimed: Claimed) -> None:
-        journal: SqlJournal | None = None
-        try:
-            journal = await self.workshop.open(claimed)
-            await self.workshop.run(claimed, journal)
-        except asyncio.CancelledError:
-            held = self._held.get(claimed.id)
-            if held is None or held.lost or not held.cancelled:
-                raise
-            await self._end_cancelled(claimed, journal)
-        except LeaseLost:
-            log.info("agents.lease_lost", execution=claimed.id)
-        except ServiceUnavailable:  # its lease ends, and whoever takes it goes on
-            log.warning("agents.execution_interrupted", execution=claimed.id)
-        except Exception:
-            log.exception("agents.execution_broke", execution=claimed.id)
+    async def hand_back(self, fences: Mapping[str, int]) -> None:
+        """Let others take these at once."""
+        await self._database.write(lambda writer: repository.hand_back(writer, fences, self._clock.now()))
 
-    async def _end_cancelled(self, claimed: Claimed, journal: SqlJournal | None) -> None:
-        with contextlib.suppress(LeaseLost, ServiceUnavailable):
-            journal = journal or await self.workshop.open(claimed)
-            if journal.is_ended:  # it came to its end just before
-                await journal.settled()
-            else:
-                await self.workshop.end(claimed, journal, Cancelled())
+    async def standing(self, execution_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
+        """Return the fence of each that is running, and whether somebody wants it cancelled."""
+        return await self._database.read(lambda reader: repository.standing(reader, execution_ids))
 
-    async def _listen(self) -> None:
-        while True:
-            if await self.bell.wait(self.poll_seconds):
-                self._news.set()
+    async def rows(self, execution_id: str) -> Rows:
+        """Return what is committed of an execution's journal."""
+        return await self._database.read(partial(repository.rows_of, execution_id=execution_id))
 
-    async def _heed(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._news.set()
+    async def definition(self, tenant_id: TenantId, flow_id: str, number: int) -> str | None:
+        """Return what a version of a flow does, as JSON."""
+        return await self._database.read(
+            partial(repository.definition_of, tenant_id=tenant_id, flow_id=flow_id, number=number)
+        )
 
-    async def _renew(self) -> None:
-        """Hold on to what is held. Each renewal is for the whole lease from its own beginning."""
-        while True:
-            await asyncio.sleep(self.lease.total_seconds() / 5)
-            fences = self._fences()
-            if not fences:
-                continue
-            until = self.clock.now() + self.lease
-            with contextlib.suppress(ServiceUnavailable):
-                await self.database.write(lambda writer: repository.renew(writer, fences, until))  # noqa: B023
+    async def current_version(self, tenant_id: TenantId, flow_id: str) -> int | None:
+        """Return the version that runs when nobody names one."""
+        return await self._database.read(partial(repository.current_version, tenant_id=tenant_id, flow_id=flow_id))
 
-    async def _watch(self) -> None:
-        """Stop what somebody has called off, and what has become another's."""
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            fences = self._fences()
-            if not fences:
-                continue
-            with contextlib.suppress(ServiceUnavailable):
-                standing = await self.database.read(lambda reader: repository.standing(reader, list(fences)))  # noqa: B023
-                self._judge(fences, standing)
+    async def write(self, batches: Sequence[Batch]) -> list[Written]:
+        """Write down what was noted of each execution that is still its worker's, and tell the outbox."""
+        return await self._database.write(
+            lambda writer: repository.write(writer, batches, self._clock.now(), self._tell)
+        )
 
-    def _judge(self, fences: Mapping[str, int], standing: Mapping[str, tuple[int, bool]]) -> None:
-        for name, fence in fences.items():
-            held = self._held.get(name)
-            if held is None or held.claimed.fence != fence:
-                continue
-            now_fence, is_cancelled = standing.get(name, (fence, False))
-            if now_fence != fence:
-                held.lost = True
-                held.task.cancel()
-            elif is_cancelled:
-                self.cancel(name)
+    def _tell(self, writer: Writer, batch: Batch) -> None:
+        claimed = batch.claimed
+        about: dict[str, Json] = {"execution_id": claimed.id, "flow_id": claimed.flow_id}
+        if batch.started:
+            told = about | {"status": "running"}
+            self._outbox.append(writer, claimed.tenant_id, EventType.AGENT_EXECUTION_STARTED, told, subject=claimed.id)
+        if batch.ended is not None and batch.ended.state in _TOLD:
+            told = about | {name: _tellable(value) for name, value in (batch.ended.told or {}).items()}
+            self._outbox.append(writer, claimed.tenant_id, _TOLD[batch.ended.state], told, subject=claimed.id)
 
-    def _fences(self) -> dict[str, int]:
-        return {name: held.claimed.fence for name, held in self._held.items()}
 
-    async def _hand_back(self) -> None:
-        """Give up what is under way, at whatever step it is, for others to take at once."""
-        fences = self._fences()
-        tasks = [held.task for held in self._held.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=self.grace_seconds)
-        if fences:
-            with contextlib.suppress(ServiceUnavailable):
-                await self.database.write(lambda writer: repository.hand_back(writer, fences, self.clock.now()))
+def _tellable(value: Json) -> Json:
+    """Return a result as every receiver can read it: PostgreSQL keeps no NUL in JSON, and UTF-8 has no lone halves."""
+    if isinstance(value, str):
+        return _UNTELLABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_tellable(each) for each in value]
+    if isinstance(value, dict):
+        return {_UNTELLABLE.sub("\ufffd", name): _tellable(each) for name, each in value.items()}
+    return value

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 from core.clock import Clock
@@ -23,13 +22,12 @@ from server.agents.executor.journal import (
 from server.agents.executor.run import Run, Surroundings
 from server.agents.flow.definition import Json
 from server.agents.nodes.base import NodeFailed
-from server.agents.worker import repository
 from server.agents.worker.claimed import Claimed, Ended
 from server.agents.worker.flows import Plans
 from server.agents.worker.history import history_of
 from server.agents.worker.journal import SqlJournal
+from server.agents.worker.service import Ledger
 from stores.blobs import BlobStore
-from stores.sql.engine import Database
 
 # Taken so often without a step forward: what kills its worker each time must not do so for ever.
 MOST_ATTEMPTS = 20
@@ -72,7 +70,7 @@ class ExecutionSecrets:
 class Workshop:
     """What a process needs to run executions. One a process."""
 
-    database: Database
+    ledger: Ledger
     blobs: BlobStore
     plans: Plans
     surroundings: Surroundings
@@ -82,7 +80,7 @@ class Workshop:
 
     async def open(self, claimed: Claimed) -> SqlJournal:
         """Return the journal of an execution, with all that was committed of it."""
-        rows = await self.database.read(partial(repository.rows_of, execution_id=claimed.id))
+        rows = await self.ledger.rows(claimed.id)
         history = await history_of(
             rows, self.blobs, claimed.tenant_id, usage=claimed.usage, resumptions=claimed.resumptions
         )

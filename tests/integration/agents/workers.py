@@ -18,7 +18,8 @@ from server.agents.nodes.base import Registry
 from server.agents.nodes.registry import build_registry
 from server.agents.worker.flows import Plans
 from server.agents.worker.scribe import Scribe
-from server.agents.worker.service import Worker
+from server.agents.worker.service import Ledger
+from server.agents.worker.worker import Worker
 from server.agents.worker.working import Workshop
 from server.auth.principal import Principal, Scope
 from server.openapi.pagination import Cursors
@@ -92,31 +93,28 @@ async def a_worker(
     clock = SystemClock()
     registry = {**build_registry(clock=clock), **(types or {})}
     blobs = BlobStore((home / "executions").as_uri())
+    ledger = Ledger(database, clock, Outbox(clock), lease=timedelta(seconds=lease_seconds))
     scribe = Scribe(
-        database=database,
+        ledger=ledger,
         blobs=blobs,
-        outbox=Outbox(clock),
-        clock=clock,
         committed=lambda _ids: None,
         cancel=lambda name: worker.cancel(name),
     )
     worker = Worker(
-        database=database,
+        ledger=ledger,
         workshop=Workshop(
-            database=database,
+            ledger=ledger,
             blobs=blobs,
-            plans=Plans(database, registry),
+            plans=Plans(ledger, registry),
             surroundings=Surroundings(registry=registry, language=FlowLanguage(), now=clock.now),
             safe=safe or EmptySafe(),
             clock=clock,
             touch=scribe.touch,
         ),
         bell=SilentBell(),
-        clock=clock,
         owner=owner,
         in_flight=in_flight,
         per_tenant=per_tenant,
-        lease=timedelta(seconds=lease_seconds),
         poll_seconds=0.02,
         **(settings or {}),
     )
