@@ -21,6 +21,8 @@ from pipelines.retrieval.rerank import Rerankings
 from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
 from pipelines.retrieval.rerank_sentences import SentenceReranker
 from server.agents.executions.service import ExecutionService
+from server.agents.flows.service import FlowService
+from server.agents.nodes.registry import build_registry
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -129,6 +131,7 @@ class Parts:
     events: EventService
     pushes: PushService
     credentials: Credentials
+    flows: FlowService
     executions: ExecutionService
     health: HealthService
     telemetry: Telemetry
@@ -306,6 +309,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     second_factor=second_factor,
                     clock=clock,
                     cursors=cursors,
+                ),
+                flows=FlowService(
+                    database, build_registry(clock=clock), audit=audit, clock=clock, new_id=new_id, cursors=cursors
                 ),
                 executions=ExecutionService(
                     database=database,

@@ -19,11 +19,16 @@ _LONGEST_NAME = 255
 _ONE_OUTPUT = re.compile(r"\s*\{\{-?\s*nodes\.(\w+)\.output((?:\.\w+)*)\s*-?\}\}\s*")
 
 
+def has_body(node_type: CheckedType) -> bool:
+    """Whether nodes of this type run others, which stand in their configuration."""
+    return BODY in node_type.raw_fields
+
+
 def check_config(checked: Checked, config: Mapping[str, Json], at: str, node_type: CheckedType, see: Visible) -> bool:
     """Note what is wrong with it and what it refers to; return whether it fits its type so far."""
     before = len(checked.faults)
     _check_texts(checked, config, at, node_type, see)
-    for pointer, secret in _secrets(dict(config), at, skip=BODY):
+    for pointer, secret in _secrets(dict(config), at, skip=BODY if has_body(node_type) else ""):
         _check_secret(checked, secret, pointer)
     _check_model(checked, config, at, node_type)
     _check_fit(checked, config, at, node_type, see)
@@ -32,15 +37,16 @@ def check_config(checked: Checked, config: Mapping[str, Json], at: str, node_typ
 
 def _check_texts(checked: Checked, config: Mapping[str, Json], at: str, node_type: CheckedType, see: Visible) -> None:
     said_in_cel = _condition_fields(model_of(node_type))
+    inside = see.inside() if has_body(node_type) else see
     for name, value in config.items():
-        if name == BODY:
-            continue
         raw = name in node_type.raw_fields
+        if raw and name == BODY:
+            continue
         for pointer, text in _strings(value, f"{at}/{escaped(name)}"):
             if not raw:
                 check_template(checked, text, pointer, see)
             elif _named(pointer) in said_in_cel:
-                check_condition(checked, text, pointer, see)
+                check_condition(checked, text, pointer, inside)
 
 
 def check_template(checked: Checked, text: str, at: str, see: Visible) -> None:
@@ -80,6 +86,8 @@ def _check_model(checked: Checked, config: Mapping[str, Json], at: str, node_typ
     except ValidationError as error:
         told = {fault.pointer for fault in checked.faults}
         for each in error.errors(include_url=False)[:_MOST_FAULTS]:
+            if each["loc"][:1] == (BODY,) and has_body(node_type) and isinstance(config.get(BODY), Mapping):
+                continue  # the check of the body says it, and more
             pointer, value = _located(config, at, each["loc"], missing=each["type"] == "missing")
             rendered = not each["loc"] or each["loc"][0] not in node_type.raw_fields
             if isinstance(value, str) and templates.is_template(value) and rendered:
