@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     )
     root_key_file: Path | None = Field(
         None,
-        description="File of 32 bytes in hex that seal all secrets, one a line, the first seals; empty is root-key in home.",
+        description="File of root keys, 32 bytes in hex a line, the first seals; empty is root-key in the data folder.",
     )
     rate_limit_authenticated_per_minute: int = Field(
         100, ge=1, le=1_000_000_000, description="Requests a minute for each key or user in a tenant."
