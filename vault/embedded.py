@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -13,7 +14,7 @@ from stores.secret_values import SecretValues
 from stores.sql.engine import Database
 from stores.sql.models import SecretValueRow, VaultKeyRow
 from vault.envelope import Envelope, SealBroken
-from vault.store import Place, SecretBroken
+from vault.store import Kept, Place, SecretBroken
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -38,8 +39,12 @@ class EmbeddedStore:
     clock: Clock
     new_id: IdSource
 
-    async def write(self, place: Place, value: bytes) -> str:
-        value_id = self.new_id()
+    @property
+    def joins_transactions(self) -> bool:
+        return True
+
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
+        value_id = written_as or self.new_id()
         async with self.database.transaction() as session:
             values = SecretValues(session, place.tenant_id)
             held = await self._sealing_key(values, place.tenant_id)
@@ -73,6 +78,9 @@ class EmbeddedStore:
     async def forget_tenant(self, tenant_id: TenantId) -> None:
         async with self.database.transaction() as session:
             await SecretValues(session, tenant_id).remove_all()
+
+    async def kept(self, tenant_id: TenantId) -> Sequence[Kept]:
+        return []
 
     async def health(self) -> None:
         await self.database.ping()

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown, V
 
 from core.ids import TenantId
 from core.log import get_logger
-from vault.store import Place, SecretBroken, SecretStoreSealed, SecretStoreUnreachable
+from vault.store import Kept, Place, SecretBroken, SecretStoreSealed, SecretStoreUnreachable
 
 log = get_logger()
 
@@ -48,6 +48,8 @@ class Login:
 class HashicorpStore:
     """hvac waits for answers, so it is called in threads; all share one pool of connections."""
 
+    joins_transactions = False
+
     def __init__(
         self,
         *,
@@ -69,8 +71,8 @@ class HashicorpStore:
         self._renewed_at = 0.0
         self._renew_at = 0.0
 
-    async def write(self, place: Place, value: bytes) -> str:
-        return await self._asked(lambda: self._write(place, value))
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
+        return await self._asked(lambda: self._write(place, value, written_as or secrets.token_hex(8)))
 
     async def read(self, place: Place, stored_as: str) -> bytes:
         return await self._asked(lambda: self._read(place, stored_as))
@@ -80,6 +82,9 @@ class HashicorpStore:
 
     async def forget_tenant(self, tenant_id: TenantId) -> None:
         await self._asked(lambda: self._forget(f"{self._prefix}/{tenant_id}/"))
+
+    async def kept(self, tenant_id: TenantId) -> Sequence[Kept]:
+        return await self._asked(lambda: list(self._kept(f"{self._prefix}/{tenant_id}/", "")))
 
     async def health(self) -> None:
         await self._asked(self._health)
@@ -108,8 +113,7 @@ class HashicorpStore:
         except (VaultError, OSError) as error:
             raise _away(error) from None
 
-    def _write(self, place: Place, value: bytes) -> str:
-        written_as = secrets.token_hex(8)
+    def _write(self, place: Place, value: bytes, written_as: str) -> str:
         kept = {"value": base64.b64encode(value).decode(), **_bound(place, written_as)}
         engine, path = self._client.secrets.kv.v2, self._path(place)
         answer = engine.create_or_update_secret(path, secret=kept, mount_point=self._mount)
@@ -136,21 +140,51 @@ class HashicorpStore:
             raise SecretBroken("The value is damaged.") from None
 
     def _destroy(self, place: Place, stored_as: str) -> None:
-        engine, number = self._client.secrets.kv.v2, int(stored_as.partition(":")[0])
-        with suppress(InvalidPath):
-            engine.destroy_secret_versions(self._path(place), versions=[number], mount_point=self._mount)
+        number, named, _ = stored_as.partition(":")
+        numbers = [int(number)] if named else self._numbers_of(place, written_as=stored_as)
+        for each in numbers:
+            with suppress(InvalidPath):
+                self._client.secrets.kv.v2.destroy_secret_versions(
+                    self._path(place), versions=[each], mount_point=self._mount
+                )
+
+    def _numbers_of(self, place: Place, *, written_as: str) -> list[int]:
+        """Return under which number a value lies whose write was cut off before that was known; none if it is not."""
+        for number in sorted(self._readable(self._path(place)), reverse=True):
+            with suppress(SecretBroken):
+                self._read(place, f"{number}:{written_as}")
+                return [number]
+        return []
+
+    def _readable(self, path: str) -> list[int]:
+        """Return the numbers of versions that were not destroyed."""
+        try:
+            found = self._client.secrets.kv.v2.read_secret_metadata(path, mount_point=self._mount)["data"]["versions"]
+        except InvalidPath:
+            return []
+        return [int(number) for number, version in found.items() if not version["destroyed"]]
+
+    def _kept(self, root: str, folder: str) -> Iterator[Kept]:
+        for name in self._names(root + folder):
+            if name.endswith("/"):
+                yield from self._kept(root, folder + name)
+            else:
+                numbers = self._readable(root + folder + name)
+                yield from (Kept(key=folder + name, number=str(number)) for number in numbers)
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            names: list[str] = self._client.secrets.kv.v2.list_secrets(folder, mount_point=self._mount)["data"]["keys"]
+        except InvalidPath:
+            return []
+        return names
 
     def _forget(self, folder: str) -> None:
-        engine = self._client.secrets.kv.v2
-        try:
-            names: list[str] = engine.list_secrets(folder, mount_point=self._mount)["data"]["keys"]
-        except InvalidPath:
-            return
-        for name in names:
+        for name in self._names(folder):
             if name.endswith("/"):
                 self._forget(folder + name)
             else:
-                engine.delete_metadata_and_all_versions(folder + name, mount_point=self._mount)
+                self._client.secrets.kv.v2.delete_metadata_and_all_versions(folder + name, mount_point=self._mount)
 
     def _health(self) -> None:
         state: Any = self._client.sys.read_seal_status()

@@ -1,4 +1,4 @@
-"""`python -m server admin vault`: the keys that secrets lie under. What secrets are never shows."""
+"""`python -m server admin vault`: the keys that secrets lie under, and what is known of secrets; not what they are."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from server.cli.admin_root_key import describe_root_key, rotate_root, show_root_keys
+from server.cli.admin_secrets import describe_secrets
 from server.cli.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def describe_vault(vault: argparse.ArgumentParser) -> None:
     )
     re_wrap.set_defaults(run=_re_wrap)
     describe_root_key(commands)
+    describe_secrets(commands)
 
 
 async def _status(settings: Settings, _asked: argparse.Namespace) -> int:

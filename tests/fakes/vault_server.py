@@ -18,6 +18,7 @@ from uuid import uuid4
 
 ROLE_ID, SECRET_ID, ROOT_TOKEN = "role-of-codexos", "secret-of-codexos", "hvs.root"
 MOUNT = "secret"
+_CREATED = "2026-11-23T00:00:00Z"
 
 # The fields that a body may have, and their types.
 _BODIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
@@ -107,6 +108,8 @@ class FakeVault:
         if (method, kind) == ("POST", "metadata"):
             self.secrets.setdefault(name, Versions()).most = _checked(body, "metadata").get("max_versions") or 10
             return None
+        if (method, kind) == ("GET", "metadata"):
+            return self._described(name)
         if (method, kind) == ("DELETE", "metadata"):
             self.secrets.pop(name, None)
             return None
@@ -130,6 +133,16 @@ class FakeVault:
             raise Refused(404, json.dumps(answer))
         return answer
 
+    def _described(self, name: str) -> Any:
+        if name not in self.secrets:
+            raise Refused(404)
+        versions = {
+            str(number): {"created_time": _CREATED, "deletion_time": "", "destroyed": kept is None}
+            for number, kept in self.secrets[name].kept.items()
+        }
+        newest = max(self.secrets[name].kept, default=0)
+        return {"data": {"current_version": newest, "max_versions": self.secrets[name].most, "versions": versions}}
+
     def _list(self, folder: str) -> Any:
         below = [name[len(folder) :] for name in self.secrets if name.startswith(folder)]
         keys = sorted({rest.partition("/")[0] + ("/" if "/" in rest else "") for rest in below})
@@ -140,7 +153,7 @@ class FakeVault:
     def _metadata(self, number: int) -> dict[str, Any]:
         return {
             "version": number,
-            "created_time": "2026-11-23T00:00:00Z",
+            "created_time": _CREATED,
             "deletion_time": "",
             "destroyed": False,
             "custom_metadata": None,

@@ -1,21 +1,24 @@
 """`python -m server admin vault` over secrets that are there."""
 
 import asyncio
+import json
 import os
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from core.clock import FrozenClock
 from core.ids import TenantId, new_id
-from core.settings import Settings
+from core.settings import HashicorpVault, Settings
 from server.cli.admin import main
 from server.cli.refusal import Refusal
 from stores.sql.engine import Database
-from stores.sql.models import TenantRow
+from stores.sql.models import SecretValueRow, TenantRow
 from tests.factories.safes import a_safe
+from tests.fakes.vault_server import ROLE_ID, SECRET_ID, FakeVault, Versions, serving
 from vault.access import Terms
 from vault.root_keys import read_root_keys, write_root_keys
 
@@ -109,3 +112,62 @@ def test_a_strangers_root_key_is_not_rotated(database_url: str, settings: Settin
     with pytest.raises(Refusal, match="does not hold the root key"):
         main(settings, ["vault", "rotate", "--root"])
     assert read_root_keys(settings.root_key_path, make=False) == (b"1" * 32,)
+
+
+def test_what_is_known_of_secrets_is_exported(
+    database_url: str, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line of JSON each, with its versions and without any value; of one tenant, or of all; without the root key."""
+    tenants = [asyncio.run(store_one(database_url)) for _ in range(2)]
+    settings.root_key_path.unlink()
+    assert main(settings, ["vault", "export"]) == 0
+    told = capsys.readouterr().out
+    assert "canary" not in told
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert {line["tenant_id"] for line in lines} == set(tenants)
+    assert main(settings, ["vault", "export", "--tenant", tenants[0]]) == 0
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["tenant_id"], line["key"], line["version"], line["tags"]) == (tenants[0], "k", 1, [])
+    assert line["versions"] == [
+        {"number": 1, "created_at": line["created_at"], "created_by": "test", "expires_at": None, "destroyed_at": None}
+    ]
+
+
+def test_a_check_says_what_is_lost(database_url: str, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 while every value opens; 1 and a sentence for each that does not."""
+    tenant_id = asyncio.run(store_one(database_url))
+    assert main(settings, ["vault", "check"]) == 0
+    assert f"tenant {tenant_id}: 1 values are good, 0 lost, 0 strays" in capsys.readouterr().out
+
+    async def spoil() -> None:
+        database = Database(database_url)
+        async with database.transaction() as session:
+            await session.execute(update(SecretValueRow).values(sealed_value=b"spoiled by the test"))
+        await database.dispose()
+
+    asyncio.run(spoil())
+    assert main(settings, ["vault", "check"]) == 1
+    assert f"tenant {tenant_id}: version 1 of k cannot be read." in capsys.readouterr().err
+
+
+def test_a_check_destroys_what_nobody_knows_of_in_a_vault(
+    database_url: str, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told of without `--destroy`, and gone with it; a sealed Vault is said in a sentence."""
+    tenant_id = asyncio.run(store_one(database_url))
+    with serving(FakeVault()) as vault:
+        known = HashicorpVault(address=vault.url, role_id=ROLE_ID, secret_id=SECRET_ID)
+        settings = settings.model_copy(update={"hashicorp_vault": known})
+        vault.secrets[f"codexos/{tenant_id}/gone/key"] = Versions(kept={1: {"value": "eA=="}, 2: None})
+        assert main(settings, ["vault", "check"]) == 1
+        told = capsys.readouterr().err
+        assert f"tenant {tenant_id}: version 1 of k cannot be read." in told, "it lies in our database"
+        assert f"tenant {tenant_id}: a value under gone/key (1) is no version." in told
+        assert main(settings, ["vault", "check", "--destroy"]) == 1
+        assert "1 strays destroyed" in capsys.readouterr().out
+        assert vault.secrets[f"codexos/{tenant_id}/gone/key"].kept == {1: None, 2: None}
+        assert main(settings, ["vault", "status"]) == 0
+        assert "HashiCorp Vault" in capsys.readouterr().out
+        vault.sealed = True
+        with pytest.raises(Refusal, match="sealed"):
+            main(settings, ["vault", "check"])
