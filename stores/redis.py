@@ -14,6 +14,7 @@ log = get_logger()
 
 INGEST = "ingest"
 EVENTS = "events"
+AGENTS = "agents"
 _GROUP = "workers"
 _STREAM_LENGTH = 1_000  # rings older than this are of no use to anybody
 HEARTBEAT_KEY = "codexos:worker:heartbeat"

@@ -13,6 +13,7 @@ from sanic.config import Config
 from sanic.response import BaseHTTPResponse
 
 from core.clock import Clock, SystemClock
+from server.agents.executions.routes import executions
 from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
@@ -104,6 +105,7 @@ def operations() -> list[Operation]:
             events,
             inbound,
             credentials,
+            executions,
         )
     )
 
@@ -173,6 +175,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
 
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.jobs.stopping.set()
+        app.ctx.parts.executions.stopping.set()
 
     async def close_everything(app: App) -> None:
         await opened.aclose()

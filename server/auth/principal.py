@@ -30,6 +30,9 @@ class Scope(StrEnum):
     VAULT_LIST = "vault:list"
     VAULT_READ = "vault:read"
     VAULT_WRITE = "vault:write"
+    AGENTS_READ = "agents:read"
+    AGENTS_WRITE = "agents:write"
+    AGENTS_EXECUTE = "agents:execute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +78,6 @@ WebhookWriter = Annotated[Principal, Requires(Scope.WEBHOOKS_WRITE)]
 VaultLister = Annotated[Principal, Requires(Scope.VAULT_LIST)]
 VaultReader = Annotated[Principal, Requires(Scope.VAULT_READ)]
 VaultWriter = Annotated[Principal, Requires(Scope.VAULT_WRITE)]
+AgentReader = Annotated[Principal, Requires(Scope.AGENTS_READ)]
+AgentWriter = Annotated[Principal, Requires(Scope.AGENTS_WRITE)]
+AgentExecutor = Annotated[Principal, Requires(Scope.AGENTS_EXECUTE)]

@@ -10,6 +10,7 @@ TAGS = {
     "tenants": "Tenants, their members, and the members' roles.",
     "audit": "Who did what in the tenant one acts in.",
     "rag": "Documents, the jobs that index them, and questions about them.",
+    "agents": "Flows, their executions, and what becomes of these.",
     "webhooks": "Endpoints that are told of events, and what became of telling them.",
     "events": "What happened in the tenant, in its order.",
     "vault": "Secrets: stored, given out, followed through their versions, and destroyed.",

@@ -10,7 +10,10 @@ _OWNERS_ONLY = frozenset({Scope.TENANT_DELETE, Scope.OWNERS_WRITE})
 # were made for it. Who builds stores secrets and lets flows use them.
 _VALUES = frozenset({Scope.VAULT_READ})
 _READ = frozenset(scope for scope in Scope if scope.endswith((":read", ":list"))) - _VALUES
-_BUILD = frozenset(scope for scope in Scope if scope.startswith(("rag:", "keys:", "webhooks:", "vault:"))) - _VALUES
+_BUILD = (
+    frozenset(scope for scope in Scope if scope.startswith(("rag:", "keys:", "webhooks:", "vault:", "agents:")))
+    - _VALUES
+)
 
 _SCOPES = {
     Role.OWNER: frozenset(Scope),

@@ -23,6 +23,7 @@ from server.openapi.registry import Operation
 from server.openapi.versions import DEPRECATED
 from stores import embedded_redis
 from stores.sql.models import IndexTagRow, MembershipRow, Role, SessionRow, UserRow
+from tests.integration.agents.flows import flow_of
 from tests.integration.server.running import Api, running, settings_for
 
 MALFORMED = ["", "x", "00000000-0000-0000-0000-00000000000A", "00000000000000000000000000000000"]
@@ -45,6 +46,7 @@ HOOK = {"url": "https://93.184.216.34/hook", "event_types": ["*"]}
 ENDPOINT = {"endpoint_id": "endpoint"}
 GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
 SECRET, STORED = {"key": "stripe/live", "value": "v"}, {"key": "secret"}
+EXECUTION = {"execution_id": "execution"}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
 CODE = {"code": "492039"}
@@ -57,6 +59,9 @@ ROWS = {
     "get_docs": Row(),
     "list_versions": Row(),
     "register": Row(body=PERSON | {"name": "Ada"}),
+    "confirm_registration": Row(body={"token": "x", "password": "x"}),
+    "ask_password_reset": Row(body={"email": "nobody@example.com"}),
+    "reset_password": Row(body={"token": "x", "new_password": "a long enough password"}),
     "log_in": Row(body=PERSON),
     "refresh": Row(body={"refresh_token": "x"}),
     "log_out": Row(),
@@ -153,6 +158,15 @@ ROWS = {
     "roll_back_secret": Row(ids=STORED, body={"version": 1}),
     "rotate_secret": Row(ids=STORED, body={"value": "v"}),
     "list_secret_uses": Row(ids=STORED),
+    "execute_flow": Row(body={"flow_id": "x", "mode": "background"}),
+    "list_executions": Row(),
+    "get_execution": Row(ids=EXECUTION),
+    "list_steps": Row(ids=EXECUTION),
+    "cancel_execution": Row(ids=EXECUTION),
+    "resume_execution": Row(ids=EXECUTION, body={}),
+    "fork_execution": Row(ids=EXECUTION, body={}),
+    "signal_execution": Row(ids=EXECUTION, body={"name": "go"}),
+    "respond_to_execution": Row(ids=EXECUTION, body={"answer": "yes"}),
 }
 
 
@@ -186,6 +200,14 @@ async def api(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterato
         yield api
 
 
+async def executed(api: Api, tenant_id: TenantId, key: str) -> str:
+    """Return the id of an execution that waits for a worker."""
+    flow_id = await flow_of(api.database, tenant_id, {"nodes": [{"id": "in", "type": "input"}], "edges": []})
+    async with api.client(key) as client:
+        asked = {"flow_id": flow_id, "mode": "background"}
+        return str((await client.post("/api/v1/agents/execute", json=asked)).json()["execution_id"])
+
+
 async def furnished(api: Api) -> House:
     tenant_id, key = await api.tenant()
     async with api.client(key) as client:
@@ -200,6 +222,7 @@ async def furnished(api: Api) -> House:
         asked = {"email": f"{new_id()}@example.com", "role": "viewer"}
         invitation = (await client.post(f"/api/v1/tenants/{tenant_id}/members", json=asked)).json()
         secret = (await client.post("/api/v1/vault/secrets", json=SECRET | {"key": f"k-{new_id()}"})).json()
+    execution_id = await executed(api, tenant_id, key)
     member, session_id, now = new_id(), new_id(), SystemClock().now()
     tag = f"t{new_id()}"
     async with api.database.transaction() as session:
@@ -238,6 +261,7 @@ async def furnished(api: Api) -> House:
         "endpoint": hook["endpoint_id"],
         "delivery": sent["delivery_id"],
         "secret": secret["key"],
+        "execution": execution_id,
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

@@ -1,0 +1,1 @@
+"""Executions as their tenant sees them: begun, followed, called off, gone on with, and forked."""
