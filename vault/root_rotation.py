@@ -21,6 +21,8 @@ SEALED: Sequence[SealedColumn] = (
     SealedColumn(table="webhook_endpoints", column="sealed_headers", purpose="webhook-headers", place=("id",)),
     SealedColumn(table="rag_sources", column="sealed_webhook_secret", purpose="source-webhook-secret", place=("id",)),
     SealedColumn(table="idempotency_records", column="sealed_body", purpose="idempotency", place=("identity",)),
+    SealedColumn(table="mails", column="sealed_content", purpose="mail", place=("id",)),
+    SealedColumn(table="mailed_tokens", column="sealed_content", purpose="mailed-token", place=("token_hash",)),
 )
 
 
