@@ -13,7 +13,7 @@ from core.clock import Clock
 from core.errors import Conflict
 from core.ids import IdSource, TenantId
 from core.log import get_logger
-from stores.secret_removals import due_removals, put_removal, take_removal
+from stores.secret_removals import due_removals, note_failure, put_removal, take_removal
 from stores.sql.engine import Database, Session
 from stores.sql.models import SecretRemovalRow
 from vault.store import Place, SecretBroken, SecretStore
@@ -23,6 +23,8 @@ log = get_logger()
 # No request lasts nearly as long: a value that is no version by then was cut off.
 _CUT_OFF_AFTER = timedelta(hours=1)
 _AT_ONCE = 200
+# So many one after another, and the store is away; fewer, and it is these that it refuses.
+_MOST_FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Elsewhere:
             await put_removal(session, row)
 
         async def at_once() -> None:
-            await self._destroy(doomed)
+            await self._destroy(doomed, most_failures=1)  # somebody is waiting
 
         await self.database.when_committed(at_once)
 
@@ -73,37 +75,51 @@ class Elsewhere:
         await self.doom(session, tenant_id, [("", "")])
 
     async def destroy_due(self) -> int:
-        """Destroy what was not yet; return how many rows of it there were. Run it again and again."""
-        destroyed, last = 0, ""
-        while found := await self.database.read(due_removals(self.clock.now(), after=last, limit=_AT_ONCE)):
+        """Destroy what was not yet; return how many rows of it there were. Run it again and again.
+
+        What failed often comes last: one that the store refuses for good holds up no other.
+        """
+        destroyed = 0
+        while found := await self.database.read(due_removals(self.clock.now(), limit=_AT_ONCE)):
             done = await self._destroy(found)
             destroyed += done
-            if done < len(found):
+            if not done or len(found) < _AT_ONCE:
                 break
-            last = found[-1].id
         return destroyed
 
-    async def _destroy(self, doomed: Sequence[SecretRemovalRow]) -> int:
-        """Destroy one after another, up to the first that fails: its store is away, say, and the row stays."""
-        for done, row in enumerate(doomed):
-            tenant_id = TenantId(row.tenant_id)
+    async def _destroy(self, doomed: Sequence[SecretRemovalRow], *, most_failures: int = _MOST_FAILURES) -> int:
+        """Destroy one after another, until so many fail on end; return how many it were. Rows of the others stay."""
+        done = failures = 0
+        for row in doomed:
             try:
-                if row.key:
-                    await self.store.destroy(place_of(tenant_id, row.key), row.stored_as)
-                else:
-                    await self.store.forget_tenant(tenant_id)
-                async with self.database.transaction() as session:
-                    await take_removal(session, row.id)
+                await self._destroy_one(row)
             except Exception as error:
                 log.warning("secret.not_destroyed_yet", removal=row.id, error=type(error).__name__)
-                return done
-        return len(doomed)
+                async with self.database.transaction() as session:
+                    await note_failure(session, row.id)
+                failures += 1
+                if failures == most_failures:
+                    break
+            else:
+                done, failures = done + 1, 0
+        return done
+
+    async def _destroy_one(self, row: SecretRemovalRow) -> None:
+        tenant_id = TenantId(row.tenant_id)
+        if row.key:
+            await self.store.destroy(place_of(tenant_id, row.key), row.stored_as)
+        else:
+            await self.store.forget_tenant(tenant_id)
+        async with self.database.transaction() as session:
+            await take_removal(session, row.id)
 
     def _removal(
         self, tenant_id: TenantId, key: str, stored_as: str, *, later: timedelta = timedelta()
     ) -> SecretRemovalRow:
         due_at = self.clock.now() + later
-        return SecretRemovalRow(id=self.new_id(), tenant_id=tenant_id, key=key, stored_as=stored_as, due_at=due_at)
+        return SecretRemovalRow(
+            id=self.new_id(), tenant_id=tenant_id, key=key, stored_as=stored_as, due_at=due_at, attempts=0
+        )
 
 
 def place_of(tenant_id: TenantId, key: str) -> Place:

@@ -19,6 +19,7 @@ from uuid import uuid4
 ROLE_ID, SECRET_ID, ROOT_TOKEN = "role-of-codexos", "secret-of-codexos", "hvs.root"
 MOUNT = "secret"
 _CREATED = "2026-11-23T00:00:00Z"
+_MOST_SECONDS = 60.0
 
 # The fields that a body may have, and their types.
 _BODIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
@@ -50,6 +51,9 @@ class FakeVault:
     url: str = ""
     sealed: bool = False
     delay_seconds: float = 0.0
+    # While it is there each request waits for a pass, and `waiting` says that one does.
+    passes: threading.Semaphore | None = None
+    waiting: threading.Event = field(default_factory=threading.Event)
     lease_seconds: int = 3600
     secrets: dict[str, Versions] = field(default_factory=dict)
     tokens: dict[str, float] = field(default_factory=lambda: {ROOT_TOKEN: float("inf")})
@@ -185,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         time.sleep(self.vault.delay_seconds)
+        if (passes := self.vault.passes) is not None:
+            self.vault.waiting.set()
+            passes.acquire(timeout=_MOST_SECONDS)
         split = urlsplit(self.path)
         try:
             if not split.path.startswith("/v1/") or self.headers.get("x-vault-request") != "true":

@@ -108,7 +108,7 @@ class SecretRemovalRow(Base):
     """A value that a store elsewhere is to destroy from `due_at` on: the row is there until it has.
 
     One is written before each value is, and deleted with the commit that makes that a version. Without a key: all of
-    the tenant's.
+    the tenant's. `attempts` is how often that failed.
     """
 
     __tablename__ = "secret_removals"
@@ -118,3 +118,4 @@ class SecretRemovalRow(Base):
     key: Mapped[str] = mapped_column(String(255))
     stored_as: Mapped[str] = mapped_column(String(255))
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)

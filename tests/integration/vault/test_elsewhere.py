@@ -15,6 +15,7 @@ from stores.sql.engine import Database
 from stores.sql.models import SecretRemovalRow, TenantRow
 from tests.factories.safes import a_safe
 from tests.fakes.moody_store import MoodyStore
+from vault import elsewhere
 from vault.access import Reader, Terms
 from vault.check import check, destroy_strays, every_secret
 from vault.hashicorp import HashicorpStore
@@ -170,6 +171,49 @@ async def test_what_cannot_be_destroyed_now_is_destroyed_later(database: Databas
     assert await a_safe(database, clock, store).elsewhere.destroy_due() == 1
     assert await kept(safe, tenant_id) == (1 if do == "destroy" else 0)
     assert await rows(safe) == 0
+
+
+async def test_what_is_never_destroyed_holds_up_nothing(
+    database: Database, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many values the store refuses to destroy, those that are doomed after them are destroyed."""
+    store, tenant_id = MoodyStore(), TenantId(new_id())
+    safe = a_safe(database, clock, store)
+    async with database.transaction() as session:
+        session.add(TenantRow(id=tenant_id, name="test", created_at=clock.now()))
+    genuine, tried = MoodyStore.destroy, list[str]()
+
+    async def destroy(place: Place, stored_as: str) -> None:
+        tried.append(place.key)
+        if place.key.startswith("refused"):
+            raise SecretStoreUnreachable("Its policy forbids that.")
+        await genuine(store, place, stored_as)
+
+    monkeypatch.setattr(store, "destroy", destroy)
+    monkeypatch.setattr(elsewhere, "_AT_ONCE", 4)
+    for number in range(5):
+        await put(safe, tenant_id, "value", f"refused/{number}")
+        await safe.destroy(tenant_id, f"refused/{number}", None, by="test")
+    for number in range(9):
+        await put_while_sealed(safe, tenant_id, f"k{number}")
+    store.mood = "well"
+    ticks = 0
+    while await rows(safe) > 5:
+        assert (ticks := ticks + 1) <= 6
+        await safe.elsewhere.destroy_due()
+    assert await kept(safe, tenant_id) == 5
+    tried.clear()
+    assert await safe.elsewhere.destroy_due() == 0
+    assert len(tried) == 3, "a store that is away is not asked for each"
+
+
+async def put_while_sealed(safe: Safe, tenant_id: TenantId, key: str) -> None:
+    """Store and destroy a secret, of which the store hears the first only."""
+    assert isinstance(safe.store, MoodyStore)
+    safe.store.mood = "well"
+    await put(safe, tenant_id, "value", key)
+    safe.store.mood = "sealed"
+    await safe.destroy(tenant_id, key, None, by="test")
 
 
 async def test_a_tenant_that_is_forgotten_is_forgotten_elsewhere(safe: Safe, tenant_id: TenantId) -> None:

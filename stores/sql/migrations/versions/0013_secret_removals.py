@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("stored_as", sa.String(length=255), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_secret_removals_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_secret_removals")),
     )
