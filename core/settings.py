@@ -63,6 +63,8 @@ class HashicorpVault(BaseModel):
     namespace: str | None = None
     ca_file: Path | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    transit_mount: Annotated[str, Field(min_length=1)] = "transit"
+    transit_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
     token: SecretStr | None = None
     role_id: str | None = None
     secret_id: SecretStr | None = None

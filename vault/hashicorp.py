@@ -2,10 +2,12 @@
 
 A value lies beside the tenant, key and version that it belongs to, and is given out for these only. The engine's
 numbers of versions are not ours: a value that was written, and whose catalogue row was never committed, has one, too.
+With a key of its transit engine a value lies there sealed under that, and bound to where it belongs.
 """
 
 import asyncio
 import base64
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +32,8 @@ Result = TypeVar("Result")
 # The engine's own default is ten, and the oldest beyond them are gone for good.
 MOST_VERSIONS = 10_000
 _THREADS = 8
+# What ciphertexts of the transit engine begin with. No base64 does.
+_SEALED = "vault:"
 # So much of a token's life is over when it is renewed.
 _RENEWED_AFTER = 2 / 3
 
@@ -60,12 +64,16 @@ class HashicorpStore:
         namespace: str | None = None,
         ca_file: Path | None = None,
         timeout_seconds: float = 5.0,
+        transit_mount: str = "transit",
+        transit_key: str | None = None,
     ) -> None:
         verify: bool | str = True if ca_file is None else str(ca_file)
         self._client = hvac.Client(url=address, namespace=namespace, timeout=timeout_seconds, verify=verify)
         self._login = login
         self._mount = mount
         self._prefix = prefix
+        self._transit_mount = transit_mount
+        self._transit_key = transit_key
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
         self._logging_in = Lock()
         self._renewed_at = 0.0
@@ -114,7 +122,8 @@ class HashicorpStore:
             raise _away(error) from None
 
     def _write(self, place: Place, value: bytes, written_as: str) -> str:
-        kept = {"value": base64.b64encode(value).decode(), **_bound(place, written_as)}
+        bound = _bound(place, written_as)
+        kept = {"value": self._sealed(base64.b64encode(value).decode(), bound), **bound}
         engine, path = self._client.secrets.kv.v2, self._path(place)
         answer = engine.create_or_update_secret(path, secret=kept, mount_point=self._mount)
         version = int(answer["data"]["version"])
@@ -131,13 +140,36 @@ class HashicorpStore:
         except InvalidPath:
             raise SecretBroken("There is no such value.") from None
         kept = dict(answer["data"]["data"])
-        value = kept.pop("value", None)
-        if not isinstance(value, str) or kept != _bound(place, written_as):
+        value, bound = kept.pop("value", None), _bound(place, written_as)
+        if not isinstance(value, str) or kept != bound:
             raise SecretBroken("The value belongs to another place.")
         try:
-            return base64.b64decode(value, validate=True)
+            return base64.b64decode(self._opened(value, bound), validate=True)
         except ValueError:
             raise SecretBroken("The value is damaged.") from None
+
+    def _sealed(self, plain: str, bound: dict[str, str]) -> str:
+        """Return what lies in the key-value engine: the base64 itself where there is no key to seal it under."""
+        if self._transit_key is None:
+            return plain
+        answer = self._client.secrets.transit.encrypt_data(
+            self._transit_key, plaintext=plain, associated_data=_in_base64(bound), mount_point=self._transit_mount
+        )
+        return str(answer["data"]["ciphertext"])
+
+    def _opened(self, kept: str, bound: dict[str, str]) -> str:
+        """Return the base64 of a value. What was stored before there was a key lies there as it is."""
+        if not kept.startswith(_SEALED):
+            return kept
+        if self._transit_key is None:
+            raise SecretBroken("The value was sealed in the Vault, under a key that is not in the settings.")
+        try:
+            answer = self._client.secrets.transit.decrypt_data(
+                self._transit_key, ciphertext=kept, associated_data=_in_base64(bound), mount_point=self._transit_mount
+            )
+        except InvalidRequest:
+            raise SecretBroken("The value was changed, moved, or sealed under another key of the Vault.") from None
+        return str(answer["data"]["plaintext"])
 
     def _destroy(self, place: Place, stored_as: str) -> None:
         number, named, _ = stored_as.partition(":")
@@ -246,6 +278,10 @@ def _bound(place: Place, written_as: str) -> dict[str, str]:
         "version": str(place.version),
         "written_as": written_as,
     }
+
+
+def _in_base64(bound: dict[str, str]) -> str:
+    return base64.b64encode(json.dumps(bound, sort_keys=True).encode()).decode()
 
 
 def _is_sealed(error: VaultDown) -> bool:

@@ -58,4 +58,6 @@ def _hashicorp(known: HashicorpVault) -> SecretStore:
         namespace=known.namespace,
         ca_file=known.ca_file,
         timeout_seconds=known.timeout_seconds,
+        transit_mount=known.transit_mount,
+        transit_key=known.transit_key,
     )

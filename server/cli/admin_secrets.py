@@ -26,6 +26,18 @@ def describe_secrets(commands: Any) -> None:
     export.set_defaults(run=_export)
 
 
+async def show_elsewhere(settings: Settings) -> None:
+    """Print whether the HashiCorp Vault answers, and what is to be destroyed there. Raises Refusal if it does not."""
+    from stores.secret_removals import count_removals
+
+    async with _safe(settings) as safe:
+        waiting, failures = await safe.database.read(count_removals(safe.clock.now()))
+        print("Values lie in a HashiCorp Vault; tenants' keys are not needed there.")
+        print(f"{waiting} values wait to be destroyed there{f', one failed {failures} times' * bool(failures)}.")
+        await safe.store.health()
+        print("It answers, and is unsealed.")
+
+
 async def _check(settings: Settings, asked: argparse.Namespace) -> int:
     from core.ids import TenantId
     from stores.tenants import every_tenant

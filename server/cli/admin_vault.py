@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from server.cli.admin_root_key import describe_root_key, rotate_root, show_root_keys
-from server.cli.admin_secrets import describe_secrets
+from server.cli.admin_secrets import describe_secrets, show_elsewhere
 from server.cli.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def _status(settings: Settings, _asked: argparse.Namespace) -> int:
 
     await show_root_keys(settings)
     if settings.hashicorp_vault is not None:
-        print("Values lie in a HashiCorp Vault; tenants' keys are not needed there.")
+        await show_elsewhere(settings)
         return 0
     async with _embedded(settings) as store, store.database.reading() as session:
         for tenant_id in await tenants_with_keys(session):

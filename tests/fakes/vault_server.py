@@ -4,6 +4,7 @@ A request that the documentation does not describe (an unknown path, field or ty
 that a client cannot get used to kindness. `make test-vault` runs the same tests against a real server.
 """
 
+import base64
 import json
 import socket
 import threading
@@ -17,6 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 ROLE_ID, SECRET_ID, ROOT_TOKEN = "role-of-codexos", "secret-of-codexos", "hvs.root"
+POD_ROLE, POD_TOKEN = "pod-of-codexos", "eyJhbGciOiJSUzI1NiJ9.pod.signature"
+TRANSIT_KEY = "key-of-codexos"
 MOUNT = "secret"
 _CREATED = "2026-11-23T00:00:00Z"
 _MOST_SECONDS = 60.0
@@ -24,6 +27,9 @@ _MOST_SECONDS = 60.0
 # The fields that a body may have, and their types.
 _BODIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "login": {"role_id": str, "secret_id": str},
+    "pod": {"role": str, "jwt": str},
+    "encrypt": {"plaintext": str, "associated_data": str},
+    "decrypt": {"ciphertext": str, "associated_data": str},
     "data": {"data": dict, "options": dict},
     "metadata": {"max_versions": int, "cas_required": bool, "delete_version_after": str, "custom_metadata": dict},
     "destroy": {"versions": list},
@@ -57,6 +63,7 @@ class FakeVault:
     lease_seconds: int = 3600
     secrets: dict[str, Versions] = field(default_factory=dict)
     tokens: dict[str, float] = field(default_factory=lambda: {ROOT_TOKEN: float("inf")})
+    sealed_values: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     connections: int = 0
     open: set[socket.socket] = field(default_factory=set)
@@ -72,7 +79,9 @@ class FakeVault:
         if self.sealed:
             raise Refused(503, "Vault is sealed")
         if (method, path) == ("POST", "auth/approle/login"):
-            return self._log_in(_checked(body, "login"))
+            return self._log_in(_checked(body, "login"), {"role_id": ROLE_ID, "secret_id": SECRET_ID})
+        if (method, path) == ("POST", "auth/kubernetes/login"):
+            return self._log_in(_checked(body, "pod"), {"role": POD_ROLE, "jwt": POD_TOKEN})
         if token is None or self.tokens.get(token, 0.0) < time.monotonic():
             raise Refused(403, "permission denied")
         if (method, path) == ("GET", "auth/token/lookup-self"):
@@ -83,14 +92,17 @@ class FakeVault:
             _checked(body, "renew-self")
             self.tokens[token] = time.monotonic() + self.lease_seconds
             return self._auth(token)
+        if method == "POST" and path in (f"transit/encrypt/{TRANSIT_KEY}", f"transit/decrypt/{TRANSIT_KEY}"):
+            kind = path.split("/")[1]
+            return getattr(self, f"_{kind}")(_checked(body, kind))
         mount, _, rest = path.partition("/")
         kind, _, name = rest.partition("/")
         if mount != MOUNT or not name or "//" in name:
             raise Refused(404)
         return self._engine(method, kind, name, query, body)
 
-    def _log_in(self, body: Mapping[str, Any]) -> Any:
-        if (body.get("role_id"), body.get("secret_id")) != (ROLE_ID, SECRET_ID):
+    def _log_in(self, body: Mapping[str, Any], known: Mapping[str, str]) -> Any:
+        if body != known:
             raise Refused(400, "invalid role or secret ID")
         token = f"hvs.{uuid4().hex}"
         self.tokens[token] = time.monotonic() + self.lease_seconds
@@ -98,6 +110,18 @@ class FakeVault:
 
     def _auth(self, token: str) -> Any:
         return {"auth": {"client_token": token, "lease_duration": self.lease_seconds, "renewable": True}}
+
+    def _encrypt(self, body: Mapping[str, Any]) -> Any:
+        base64.b64decode(body["plaintext"], validate=True)
+        name = f"vault:v1:{base64.b64encode(uuid4().bytes).decode()}"
+        self.sealed_values[name] = (body["plaintext"], body.get("associated_data"))
+        return {"data": {"ciphertext": name, "key_version": 1}}
+
+    def _decrypt(self, body: Mapping[str, Any]) -> Any:
+        found = self.sealed_values.get(body["ciphertext"])
+        if found is None or found[1] != body.get("associated_data"):
+            raise Refused(400, "invalid ciphertext: unable to decrypt")
+        return {"data": {"plaintext": found[0]}}
 
     def _engine(self, method: str, kind: str, name: str, query: Mapping[str, list[str]], body: Any) -> Any:
         if (method, kind) == ("POST", "data"):

@@ -167,7 +167,10 @@ def test_a_check_destroys_what_nobody_knows_of_in_a_vault(
         assert "1 strays destroyed" in capsys.readouterr().out
         assert vault.secrets[f"codexos/{tenant_id}/gone/key"].kept == {1: None, 2: None}
         assert main(settings, ["vault", "status"]) == 0
-        assert "HashiCorp Vault" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "HashiCorp Vault" in told
+        assert "0 values wait to be destroyed there.\nIt answers, and is unsealed." in told
         vault.sealed = True
-        with pytest.raises(Refusal, match="sealed"):
-            main(settings, ["vault", "check"])
+        for command in ("check", "status"):
+            with pytest.raises(Refusal, match="sealed"):
+                main(settings, ["vault", command])

@@ -30,7 +30,7 @@ async def forgive(database: Database) -> None:
         await session.execute(update(TotpDeviceRow).values(failures=0, failures_since=None))
 
 
-@pytest.mark.parametrize("races", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("races", [4, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("redis_url", ["embedded"], indirect=True)
 async def test_of_many_with_the_same_code_one_gets_the_secret(
     database_url: str, redis_url: str, tmp_path: Path, races: int

@@ -26,8 +26,7 @@ def ask(settings: Settings, command: list[str]) -> None:
 if __name__ == "__main__":
     embedded._AT_ONCE = root_rotation._AT_ONCE = 3
     here = settings_of(*sys.argv[1:])
-    print("begun", flush=True)
-    while True:
+    while True:  # the first of them has all to import
         with suppress(Refusal):  # an earlier root key that is still needed
             ask(here, random.choice(COMMANDS))
         print("done", flush=True)

@@ -5,7 +5,8 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,25 +60,41 @@ async def filled(safe: Safe) -> list[tuple[TenantId, str]]:
     return places
 
 
-async def rotate_and_be_killed(home: Path, database_url: str, kills: int, seed: int) -> int:
-    """Start rotating and kill it with -9, at any moment of it, so many times; return how many commands were whole."""
-    chance, whole = random.Random(seed), 0
-    for _ in range(kills):
+async def command_done(told: asyncio.StreamReader) -> None:
+    while (line := await told.readline()) != b"done\n":
+        assert line, "it ended by itself"
+
+
+async def rotate_and_be_killed(
+    home: Path, database_url: str, kills: int, chance: random.Random, reading: Callable[[], bool]
+) -> tuple[int, int]:
+    """Start rotating and kill it with -9, at any moment of a command, so many times, and on while somebody reads.
+
+    Return how often it was killed, and how many commands were whole.
+    """
+    killed = whole = 0
+    while killed < kills or reading():
         rotator = await asyncio.create_subprocess_exec(
             sys.executable, "-m", rotating.__name__, str(home), database_url, stdout=asyncio.subprocess.PIPE
         )
         assert rotator.stdout is not None
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await rotator.stdout.readline()  # it is at work
-            await asyncio.sleep(chance.uniform(0, 0.8))
+            await command_done(rotator.stdout)
+            taken = 0.0
+            for _ in range(commands := chance.randint(1, 3)):  # on a busy machine each takes long
+                begun = time.monotonic()
+                await command_done(rotator.stdout)
+                taken = time.monotonic() - begun
+            await asyncio.sleep(chance.uniform(0, taken))
             rotator.send_signal(signal.SIGKILL)
-            whole += (await rotator.stdout.read()).count(b"done")
+            whole += 1 + commands + (await rotator.stdout.read()).count(b"done\n")
             assert await rotator.wait() == -signal.SIGKILL
-    return whole
+        killed += 1
+    return killed, whole
 
 
 @pytest.mark.parametrize(
-    ("reads", "kills"), [(1_000, 5), pytest.param(10_000, 50, marks=pytest.mark.slow)], ids=["quick", "whole"]
+    ("reads", "kills"), [(200, 2), pytest.param(10_000, 50, marks=pytest.mark.slow)], ids=["quick", "whole"]
 )
 async def test_readers_notice_nothing_and_nothing_is_lost(
     database: Database, database_url: str, tmp_path: Path, reads: int, kills: int
@@ -99,13 +116,15 @@ async def test_readers_notice_nothing_and_nothing_is_lost(
             if found.value != tenant_id + key:
                 wrong.append(found.value)
 
-    async def rotate() -> int:
+    async def rotate() -> tuple[int, int]:
         try:
-            return await rotate_and_be_killed(tmp_path, database_url, kills, seed=kills)
+            return await rotate_and_be_killed(
+                tmp_path, database_url, kills, random.Random(kills), reading=lambda: done < reads
+            )
         finally:
             rotated.set()
 
-    *_, whole = await asyncio.gather(*(read(number) for number in range(READERS)), rotate())
+    *_, (killed, whole) = await asyncio.gather(*(read(number) for number in range(READERS)), rotate())
     assert (wrong, done >= reads) == ([], True)
     settings = rotating.settings_of(str(tmp_path), database_url)
     for command in (*rotating.COMMANDS, *rotating.COMMANDS):  # what the last one had begun is finished, and one more
@@ -120,5 +139,5 @@ async def test_readers_notice_nothing_and_nothing_is_lost(
     rotation = RootRotation(database=database, envelope=open_envelope(settings))
     assert await rotation.left() == 0
     assert not any(file.name.endswith(".new") for file in tmp_path.iterdir())
-    print(f"{done} reads, {kills} kills, {whole} whole commands, {len(retired) + 1} root keys", file=sys.stderr)
+    print(f"{done} reads, {killed} kills, {whole} whole commands, {len(retired) + 1} root keys", file=sys.stderr)
     assert os.stat(settings.root_key_path).st_mode & 0o777 == 0o600
