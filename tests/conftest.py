@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -20,6 +21,10 @@ from stores import embedded_redis
 from stores.outbox import Outbox
 from stores.sql.migrations.run import upgrade
 from tests import real_parts
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("codexos", deadline=None)
+hypothesis.settings.load_profile("codexos")
 
 
 @pytest.fixture(scope="session", autouse=True)
