@@ -163,7 +163,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         history=IndexHistory(database),
     )
     envelope = open_envelope(settings)
-    cursors = Cursors(partial(envelope.mac, purpose="cursor"))
+    cursors = Cursors(partial(envelope.macs, purpose="cursor"))
     audit = AuditLog(clock)
     events_bell = Bell(redis, "api", wakes=EVENTS)
     outbox = Outbox(clock, events_bell)
