@@ -1,27 +1,27 @@
-"""Workers of either lane that begin in milliseconds: forks of a process that has imported everything they need.
+"""Processes that begin in milliseconds: forks of one that has imported everything they need.
 
-What they run is what `python -m server worker` and the batch lane run, but for the jail: they parse in process. Whoever
-kills workers by the dozen would wait for imports otherwise, and the kills would fall into those.
+Whoever kills processes by the dozen would wait for their imports otherwise, and most kills would fall into those.
 """
 
+import importlib
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-STREAM, BATCH = "stream", "batch"
-
 
 class Nursery:
-    """The tests' end: begins workers, kills them, ends them all with itself."""
+    """The tests' end: begins processes, kills them, waits for them, ends them all with itself."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, log: Path, imports: Sequence[str]) -> None:
+        self.log = log
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fakes.nursery"],
-                env=environment | {"PYTHONPATH": "."},
+                [sys.executable, "-m", "tests.fakes.nursery", *imports],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -29,14 +29,18 @@ class Nursery:
                 start_new_session=True,
             )
 
-    def begin(self, lane: str) -> int:
-        """Return the process id of a new worker of this lane."""
-        return int(self._asked(f"begin {lane}"))
+    def begin(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> int:
+        """Have a new process run `main` of the module; return its id. What it prints is in the log."""
+        return self._asked("begin", module, arguments, dict(os.environ if environment is None else environment))
 
     def kill(self, pid: int) -> None:
         """kill -9; on return it is gone."""
         os.kill(pid, signal.SIGKILL)
-        self._asked(f"reap {pid}")
+        self.ended(pid)
+
+    def ended(self, pid: int) -> int:
+        """Wait for the process to end; return its status, negative for a signal."""
+        return self._asked("await", pid)
 
     def end(self) -> None:
         """Kill all that live, and the nursery."""
@@ -44,13 +48,13 @@ class Nursery:
         self._process.wait(60)
         self._pipe(self._process.stdout).close()
 
-    def _asked(self, words: str) -> str:
+    def _asked(self, *words: object) -> int:
         to = self._pipe(self._process.stdin)
-        to.write(f"{words}\n")
+        to.write(json.dumps(words) + "\n")
         to.flush()
         answer = self._pipe(self._process.stdout).readline()
-        assert answer, "the nursery has died"
-        return answer
+        assert answer, f"the nursery has died: {self.log.read_text()[-4000:]}"
+        return int(answer)
 
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:
@@ -59,52 +63,44 @@ class Nursery:
 
 
 def main() -> None:
+    # Nothing of it may have been used when a fork is made: threads do not come along.
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     living: set[int] = set()
     for line in sys.stdin:
-        match line.split():
-            case ["begin", lane]:
-                _prepare(lane)
+        match json.loads(line):
+            case ["begin", module, arguments, environment]:
                 pid = os.fork()
                 if pid == 0:
-                    _work(lane)
+                    _be(module, arguments, environment)
                 living.add(pid)
                 print(pid, flush=True)
-            case ["reap", pid_text]:
-                os.waitpid(int(pid_text), 0)
-                living.discard(int(pid_text))
-                print("gone", flush=True)
+            case ["await", pid]:
+                _, status = os.waitpid(pid, 0)
+                living.discard(pid)
+                print(os.waitstatus_to_exitcode(status), flush=True)
     for pid in living:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
-def _prepare(lane: str) -> None:
-    """Import what a worker would. Nothing may have been used yet: threads do not come along into a fork."""
-    import pipelines.assembly
-    import pipelines.parsing.read
-    import server.cli.worker  # noqa: F401
-    from pipelines.parsing.in_process import InProcessParser
-
-    pipelines.assembly.JailedParser = lambda **_: InProcessParser()  # type: ignore[misc, assignment]
-    if lane == BATCH:
-        import tests.fakes.batch_lane  # noqa: F401
-
-
-def _work(lane: str) -> None:
+def _be(module: str, arguments: list[str], environment: dict[str, str]) -> None:
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [module, *arguments]
+    status = 1
     try:
-        if lane == BATCH:
-            from tests.fakes import batch_lane
-
-            batch_lane.main()
-        else:
-            from server.cli.main import main as serve
-
-            serve(["worker"])
+        importlib.import_module(module).main()
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(1)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":

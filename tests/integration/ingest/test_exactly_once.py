@@ -26,10 +26,12 @@ from stores.redis import connect
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRow, DocumentStatus, JobRow, Lane, OutboxRow
 from tests.factories.posting import Poster
-from tests.fakes.nursery import BATCH, STREAM, Nursery
+from tests.fakes.nursery import Nursery
 
 KILLS = 25
+STREAM, BATCH = "stream", "batch"
 COMMANDS = {STREAM: ("-m", "server", "worker"), BATCH: ("-m", "tests.fakes.batch_lane")}
+QUICK_WORKER = "tests.fakes.quick_worker"
 # The embedded pair and the real one: crossing them would show nothing more and take twice as long.
 BACKENDS = pytest.mark.parametrize(
     ("database_url", "redis_url"), [("sqlite", "embedded"), ("postgresql", "real")], indirect=True
@@ -109,14 +111,15 @@ class ForkedWorkers:
     """Implements Workers with forks of what has been imported once: milliseconds each, so that work is interrupted."""
 
     def __init__(self, environment: dict[str, str], log: Path, lanes: Sequence[str]) -> None:
-        self._nursery = Nursery(environment, log)
+        self._environment = environment
+        self._nursery = Nursery(log, [QUICK_WORKER, *(["great_expectations"] if BATCH in lanes else [])])
         self._lanes = lanes
         self._running: dict[int, int] = {}
 
     def fill_up(self) -> None:
         for place, lane in enumerate(self._lanes):
             if place not in self._running:
-                self._running[place] = self._nursery.begin(lane)
+                self._running[place] = self._nursery.begin(QUICK_WORKER, lane, environment=self._environment)
 
     def kill_one(self, dice: random.Random) -> None:
         self._nursery.kill(self._running.pop(dice.choice(sorted(self._running))))
