@@ -22,38 +22,38 @@ _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
+    """`number` is the id by which a client goes on from here; None: as many as were sent before it, from 1."""
+
     name: str
     data: Answer | bytes
+    number: int | None = None
 
 
-async def streamed(request: Request, events: AsyncIterator[Event]) -> None:
-    """Send `events` as they come, numbered from 1; a comment whenever there was none for a while.
+async def streamed(request: Request, events: AsyncIterator[Event], *, at_once: bool = False) -> None:
+    """Send `events` as they come; a comment whenever there was none for a while.
 
-    What fails before the first is an error like any other. What fails later is told as an event `error`, the last one.
+    What fails before the first is an error like any other, unless the answer begins `at_once`: the first may be long
+    in coming. What fails later is told as an event `error`, the last one; it has no number that one could go on from.
     """
-    async with aclosing(_heard(events)) as heard:  # type: ignore[type-var]
-        first = await anext(heard)
+    async with aclosing(_heard(events, begun=at_once)) as heard:  # type: ignore[type-var]
+        first = None if at_once else await anext(heard)
         response = await request.respond(content_type=MEDIA_TYPE, headers=_HEADERS)
         await response.send(_written(1, first))
-        number = 1
+        sent = 0 if first is None else 1
         try:
             async for event in heard:
-                if event is None:
-                    await response.send(": still here\n\n")
-                    continue
-                number += 1
-                await response.send(_written(number, event))
+                sent += event is not None
+                await response.send(_written(sent, event))
         except ApiError as error:
-            await response.send(_written(number + 1, _failure(request, error)))
+            await response.send(_written(None, _failure(request, error)))
         except Exception:
             log.exception("stream.failed")
-            await response.send(_written(number + 1, _failure(request, ApiError("Something went wrong on our side."))))
+            await response.send(_written(None, _failure(request, ApiError("Something went wrong on our side."))))
         await response.eof()
 
 
-async def _heard(events: AsyncIterator[Event]) -> AsyncIterator[Event | None]:
-    """Yield `events`, and None whenever none has come for a while after the first."""
-    begun = False
+async def _heard(events: AsyncIterator[Event], *, begun: bool) -> AsyncIterator[Event | None]:
+    """Yield `events`, and None whenever none has come for a while after the first, or from the start if `begun`."""
     coming = asyncio.ensure_future(anext(events))
     try:
         while True:
@@ -77,7 +77,9 @@ def _failure(request: Request, error: ApiError) -> Event:
     return Event(name="error", data=envelope(error, request_id_of(request)))
 
 
-def _written(number: int, event: Event | None) -> str:
-    assert event is not None
+def _written(sent: int | None, event: Event | None) -> str:
+    if event is None:
+        return ": still here\n\n"
+    number = sent if event.number is None else event.number
     data = (event.data.written if isinstance(event.data, Answer) else event.data).decode()
-    return f"id: {number}\nevent: {event.name}\ndata: {data}\n\n"
+    return f"{'' if number is None else f'id: {number}{chr(10)}'}event: {event.name}\ndata: {data}\n\n"

@@ -20,6 +20,7 @@ from pipelines.parsing.jail import JailedParser
 from pipelines.retrieval.rerank import Rerankings
 from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
 from pipelines.retrieval.rerank_sentences import SentenceReranker
+from server.agents.executions.following.service import Followers
 from server.agents.executions.service import ExecutionService
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
@@ -68,6 +69,7 @@ from stores.gcra import Gcra, Limit, LocalGcra, SoftCounter, microseconds
 from stores.generation_work import GenerationWork
 from stores.generations import Generations
 from stores.golden_sets import GoldenSets
+from stores.hints import Hints
 from stores.idempotency import IdempotencyRecords
 from stores.index_history import IndexHistory
 from stores.lance import LanceStore
@@ -128,6 +130,7 @@ class Parts:
     pushes: PushService
     credentials: Credentials
     executions: ExecutionService
+    followers: Followers
     health: HealthService
     telemetry: Telemetry
 
@@ -203,7 +206,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     second_factor = SecondFactor(
         database=database, envelope=envelope, clock=clock, account_log=account_log, issuer=_ISSUER
     )
-    async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses():
+    followers = Followers(database, Hints(redis))
+    async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses(), followers.running():
         try:
             yield Parts(
                 database=database,
@@ -301,6 +305,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     clock=clock,
                     cursors=cursors,
                 ),
+                followers=followers,
                 executions=ExecutionService(
                     database=database,
                     blobs=BlobStore((settings.blob_path / "executions").as_uri()),

@@ -13,6 +13,7 @@ from sanic.config import Config
 from sanic.response import BaseHTTPResponse
 
 from core.clock import Clock, SystemClock
+from server.agents.executions.following.routes import following
 from server.agents.executions.routes import executions
 from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
@@ -106,6 +107,7 @@ def operations() -> list[Operation]:
             inbound,
             credentials,
             executions,
+            following,
         )
     )
 
@@ -176,6 +178,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.jobs.stopping.set()
         app.ctx.parts.executions.stopping.set()
+        app.ctx.parts.followers.stop()
 
     async def close_everything(app: App) -> None:
         await opened.aclose()
