@@ -16,7 +16,7 @@ _NAMES = (
 _SECRET_NAME = re.compile(rf"{_NAMES}\Z", re.IGNORECASE)
 _AT_SIGHT = [
     (re.compile(r"cxk_(?:live|test)_[0-9A-Za-z]{8,}"), REDACTED),
-    (re.compile(r"cxr_[A-Za-z0-9_-]{16,}"), REDACTED),
+    (re.compile(r"cx[rm]_[A-Za-z0-9_-]{16,}"), REDACTED),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), REDACTED),  # a JWT
     (re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE), rf"\1 {REDACTED}"),
     (re.compile(r"(://)[^/\s@\"']+@"), rf"\1{REDACTED}@"),  # user and password of a URL
@@ -36,7 +36,7 @@ _AT_SIGHT = [
 # Every pattern above needs one of these, in whatever case; most lines of a log have none.
 _SIGNS = (
     *("pass", "secret", "token", "authorization", "key", "credential", "cookie", "recovery", "mfa"),
-    *("cxk_", "cxr_", "eyj", "bearer", "basic", "://"),
+    *("cxk_", "cxr_", "cxm_", "eyj", "bearer", "basic", "://"),
 )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -75,6 +75,21 @@ class HashicorpVault(BaseModel):
         return self
 
 
+class SmtpSettings(BaseModel):
+    """A mail server that takes letters for anybody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: Annotated[str, Field(pattern=r"^([^<>@\r\n]*<)?[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>?$")]
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -119,6 +134,22 @@ class Settings(BaseSettings):
         0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed; 0 believes none."
     )
     public_url: str = Field("http://localhost:8000", description="Address clients use; the issuer of access tokens.")
+    smtp: SmtpSettings | None = Field(
+        None,
+        description="Who sends mail to users, as JSON: "
+        '{"host": "smtp.example.com", "sender": "CodexOS <codexos@example.com>", "username": "…", "password": "…"}; '
+        "port 587 with STARTTLS unless it says otherwise. Empty: letters lie in the folder `mail` of the data folder, "
+        "and whoever registers is believed their address.",
+    )
+    account_page: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")] | None = Field(
+        None,
+        description="A page of yours that letters link to, the token behind a #; empty: they name the API.",
+    )
+    mail_lease_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="When a dispatcher is killed, the letter it was sending is sent again after this long.",
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     embedder: str = Field("local", description="Which embedder makes vectors; `local` needs no network.")
     embedder_threads: int = Field(2, ge=1, le=64, description="CPU threads one embedding call may use.")
@@ -222,7 +253,9 @@ class Settings(BaseSettings):
         description="A job waiting longer than this is swept up by the batch lane.",
     )
 
-    @field_validator("redis_url", "database_url", "root_key_file", "rerank_endpoint", mode="before")
+    @field_validator(
+        "redis_url", "database_url", "root_key_file", "rerank_endpoint", "smtp", "account_page", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
@@ -286,6 +319,10 @@ class Settings(BaseSettings):
     @property
     def dagster_path(self) -> Path:
         return self.home / "dagster"
+
+    @property
+    def mail_path(self) -> Path:
+        return self.home / "mail"
 
     @property
     def log_path(self) -> Path:

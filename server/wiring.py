@@ -27,8 +27,11 @@ from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
 from server.auth.mfa.service import SecondFactor
 from server.auth.sessions.access.service import AccessTokens
+from server.auth.sessions.assembly import accounts
 from server.auth.sessions.emails import normalised
 from server.auth.sessions.passwords import Passwords
+from server.auth.sessions.recovery.service import Recovery
+from server.auth.sessions.registration.service import Registrations
 from server.auth.sessions.service import Sessions
 from server.auth.sessions.signing.service import SigningKeys
 from server.auth.tenants.account_log import AccountLog
@@ -65,7 +68,7 @@ from server.webhooks.sealing import PushSealing, Sealing
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.egress import Admission, Allowance
-from stores.gcra import Gcra, Limit, LocalGcra, SoftCounter, microseconds
+from stores.gcra import Gcra, LocalGcra, SoftCounter, microseconds
 from stores.generation_work import GenerationWork
 from stores.generations import Generations
 from stores.golden_sets import GoldenSets
@@ -90,9 +93,6 @@ if TYPE_CHECKING:
 _LIMITS_TIMEOUT_SECONDS = 0.5
 # What an authenticator shows above its codes.
 _ISSUER = "CodexOS"
-_GUESSING_PERIOD_SECONDS = 15 * 60
-_LOGINS_OF_ACCOUNT = Limit(name="login-account", limit=10, period_seconds=_GUESSING_PERIOD_SECONDS)
-_LOGINS_OF_ADDRESS = Limit(name="login-address", limit=30, period_seconds=_GUESSING_PERIOD_SECONDS)
 _IDEMPOTENCY_KEPT_FOR = timedelta(hours=24)
 
 
@@ -108,6 +108,8 @@ class Parts:
     invitations: Invitations
     second_factor: SecondFactor
     sessions: Sessions
+    registrations: Registrations
+    recovery: Recovery
     signing_keys: SigningKeys
     client_address: Callable[[Request], str]
     rate_limiter: RateLimiter
@@ -206,6 +208,20 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     second_factor = SecondFactor(
         database=database, envelope=envelope, clock=clock, account_log=account_log, issuer=_ISSUER
     )
+    people = accounts(
+        database=database,
+        envelope=envelope,
+        clock=clock,
+        new_id=new_id,
+        audit=audit,
+        account_log=account_log,
+        tokens=tokens,
+        passwords=Passwords(),
+        second_factor=second_factor,
+        memberships=memberships,
+        throttle=lambda limit: Throttle(Gcra(limits), limit),
+        proves_addresses=settings.smtp is not None,
+    )
     followers = Followers(database, Hints(redis))
     async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses(), followers.running():
         try:
@@ -217,19 +233,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 invitations=Invitations(tenants=tenants, normalised=normalised),
                 key_ring=KeyRing(database=database, clock=clock, audit=audit, new_id=new_id, cursors=cursors),
                 second_factor=second_factor,
-                sessions=Sessions(
-                    database=database,
-                    clock=clock,
-                    new_id=new_id,
-                    audit=audit,
-                    account_log=account_log,
-                    tokens=tokens,
-                    passwords=Passwords(),
-                    second_factor=second_factor,
-                    memberships=memberships,
-                    accounts=Throttle(Gcra(limits), _LOGINS_OF_ACCOUNT),
-                    addresses=Throttle(Gcra(limits), _LOGINS_OF_ADDRESS),
-                ),
+                sessions=people.sessions,
+                registrations=people.registrations,
+                recovery=people.recovery,
                 signing_keys=signing_keys,
                 client_address=lambda request: customer_of(address_of(request, settings.trusted_proxies)),
                 rate_limiter=_rate_limiter(settings, limits),

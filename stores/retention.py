@@ -10,6 +10,8 @@ from stores.sql.engine import Database
 from stores.sql.models import (
     Base,
     IdempotencyRow,
+    MailedTokenRow,
+    MailRow,
     OutboxRow,
     RefreshTokenRow,
     RevokedTokenRow,
@@ -46,6 +48,9 @@ def _conditions(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (RefreshTokenRow, RefreshTokenRow.session_id.in_(select(SessionRow.id).where(ended_sessions))),
         (SessionRow, ended_sessions),
         (SigningKeyRow, SigningKeyRow.retired_at <= now),
+        # What could not be sent in its time tells of what is no longer so.
+        (MailRow, MailRow.expires_at <= now),
+        (MailedTokenRow, MailedTokenRow.expires_at <= now),
         (SourcePushRow, SourcePushRow.received_at <= now - _PUSHES_KEPT_FOR),
         (WebhookDeliveryRow, WebhookDeliveryRow.created_at <= now - _EVENTS_KEPT_FOR),
         (OutboxRow, and_(OutboxRow.number.is_not(None), OutboxRow.created_at <= now - _EVENTS_KEPT_FOR)),

@@ -1,6 +1,7 @@
 """The vector cache of a data folder: one SQLite file that several processes share, bounded, and free to be deleted."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ key IN (SELECT key FROM uses WHERE document = :document)
 AND NOT EXISTS (SELECT 1 FROM uses WHERE uses.key = vectors.key AND document <> :document)
 """
 _WAIT_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.005
 # Below the number of parameters every build of SQLite accepts.
 _KEYS_A_QUERY = 500
 
@@ -83,7 +85,7 @@ class SqliteVectorCache:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             # A power cut may lose the last vectors: they are computed again.
             connection.execute("PRAGMA synchronous = OFF")
             # What is deleted is overwritten: an erased text must not be recognisable in a free page.
@@ -92,3 +94,17 @@ class SqliteVectorCache:
             yield connection
         finally:
             connection.close()
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have readers and a writer at once. The first of many at a new file makes it so, the others wait for it."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            # The one lock that SQLite does not wait for by itself: two that change the mode would wait for each other.
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_AGAIN_SECONDS)

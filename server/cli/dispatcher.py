@@ -1,4 +1,4 @@
-"""`python -m server dispatcher`: telling webhook endpoints of events, as a process."""
+"""`python -m server dispatcher`: telling webhook endpoints of events, and people by mail, as a process."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
 from server.cli import root_key
+from server.cli.mailroom import mailroom
 from server.webhooks.dispatch.dispatcher import Dispatcher
 from server.webhooks.dispatch.post import Post
 from server.webhooks.dispatch.service import Deliveries
@@ -44,6 +45,7 @@ async def _work(settings: Settings) -> None:
     plain = Egress(
         allow=allow, user_agent=_USER_AGENT, connections=connections, kept_seconds=_KEPT_SECONDS, allowed_only=True
     )
+    envelope = open_envelope(settings)
     bell = Bell(redis, f"{socket.gethostname()}:{os.getpid()}", wakes=EVENTS)
     dispatcher = Dispatcher(
         database=database,
@@ -52,7 +54,7 @@ async def _work(settings: Settings) -> None:
         post=Post(
             secure=secure,
             plain=plain,
-            sealing=Sealing(envelope=open_envelope(settings)),
+            sealing=Sealing(envelope=envelope),
             clock=clock,
             timeout_seconds=settings.webhook_timeout_seconds,
         ),
@@ -61,7 +63,7 @@ async def _work(settings: Settings) -> None:
     )
     log.get_logger().info("dispatcher.ready")
     try:
-        await dispatcher.run(stop)
+        await asyncio.gather(dispatcher.run(stop), mailroom(settings, database, envelope, clock).run(stop))
     finally:
         for egress in (secure, plain):
             await egress.close()

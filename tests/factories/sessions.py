@@ -10,14 +10,18 @@ from argon2.exceptions import VerifyMismatchError
 from core.clock import Clock
 from core.ids import SessionId, TenantId, UserId, new_id
 from server.auth.principal import Principal
+from server.auth.sessions.mailed.service import MailedTokens
 from server.auth.sessions.passwords import Passwords
+from server.auth.sessions.registration.service import Registrations
 from server.auth.sessions.schemas import LogIn, Registration
 from server.auth.sessions.service import Sessions
 from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.service import Memberships
+from server.mail.service import Postbox
 from stores.audit import AuditLog
 from stores.sql.engine import Database
 from tests.factories.tokens import access_tokens
+from vault.envelope import Envelope
 
 EMAIL, PASSWORD = "ada@example.com", "a long sentence of my own"
 
@@ -63,7 +67,6 @@ def sessions(database: Database, clock: Clock, **parts: Any) -> Sessions:
         database=database,
         clock=clock,
         new_id=new_id,
-        audit=AuditLog(clock),
         account_log=account_log(database, clock),
         tokens=access_tokens(database, clock),
         passwords=Passwords(CountingHasher()),
@@ -75,13 +78,33 @@ def sessions(database: Database, clock: Clock, **parts: Any) -> Sessions:
     return replace(whole, **parts)
 
 
+def registrations(people: Sessions) -> Registrations:
+    """Return who makes the accounts that `people` log in to, at once."""
+    sealing = Envelope(bytes(32))
+    return Registrations(
+        database=people.database,
+        clock=people.clock,
+        new_id=new_id,
+        audit=AuditLog(people.clock),
+        account_log=people.account_log,
+        passwords=people.passwords,
+        mailed=MailedTokens(envelope=sealing, clock=people.clock),
+        postbox=Postbox(envelope=sealing, clock=people.clock, new_id=new_id),
+        proves_addresses=False,
+        accounts=OpenThrottle(),
+        addresses=OpenThrottle(),
+    )
+
+
 def account_log(database: Database, clock: Clock) -> AccountLog:
     return AccountLog(audit=AuditLog(clock), memberships=Memberships(database, clock))
 
 
 async def ada(people: Sessions) -> Principal:
     """Register Ada; return her, acting in her tenant from a session of no consequence."""
-    registered = await people.register(Registration(email=EMAIL, password=PASSWORD, name="Ada", tenant_name=None))
+    asked = Registration(email=EMAIL, password=PASSWORD, name="Ada", tenant_name=None)
+    registered = await registrations(people).register(asked, address="192.0.2.1")
+    assert registered is not None
     return Principal(
         tenant_id=TenantId(registered.tenant.id),
         scopes=frozenset(),

@@ -21,13 +21,17 @@ from server.auth.principal import Anyone, Person
 from server.auth.sessions.schemas import (
     KeySet,
     LogIn,
+    MailAccepted,
     Me,
     PasswordChange,
     PasswordChanged,
+    PasswordReset,
+    PasswordResetAsked,
     PublicKey,
     Refresh,
     Registered,
     Registration,
+    RegistrationConfirmation,
     SessionEnded,
     SessionList,
     TokenPair,
@@ -36,6 +40,8 @@ from server.openapi.answers import answered
 from server.openapi.registry import Keyed, Operations, RequestHeader
 
 if TYPE_CHECKING:
+    from server.auth.sessions.recovery.service import Recovery
+    from server.auth.sessions.registration.service import Registrations
     from server.auth.sessions.service import Sessions
     from server.auth.sessions.signing.service import SigningKeys
 
@@ -52,6 +58,16 @@ def _sessions(request: Request) -> "Sessions":
     return service
 
 
+def _registrations(request: Request) -> "Registrations":
+    service: Registrations = request.app.ctx.parts.registrations
+    return service
+
+
+def _recovery(request: Request) -> "Recovery":
+    service: Recovery = request.app.ctx.parts.recovery
+    return service
+
+
 def _code(request: Request, in_body: str | None) -> str | None:
     codes = {*request.headers.getall(_MFA_HEADER, []), *filter(None, [in_body])}
     if len(codes) > 1:
@@ -59,11 +75,68 @@ def _code(request: Request, in_body: str | None) -> str | None:
     return next(iter(codes), None)
 
 
+def _address(request: Request) -> str:
+    client_address: Callable[[Request], str] = request.app.ctx.parts.client_address
+    return client_address(request)
+
+
 # A fingerprint of the body is kept with an Idempotency-Key: of a password, not even that.
-@sessions.operation("POST", "/register", answers={201: Registered}, errors=[Conflict], keyed=Keyed.IGNORED)
+@sessions.operation(
+    "POST",
+    "/register",
+    answers={201: Registered, 202: MailAccepted},
+    errors=[Conflict, RateLimitExceeded, ServiceUnavailable],
+    keyed=Keyed.IGNORED,
+)
 async def register(request: Request, body: Registration) -> HTTPResponse:
-    """Register a user, and a tenant that they own."""
-    return answered(await _sessions(request).register(body), status=201)
+    """Register a user, and a tenant that they own.
+
+    Where this system sends mail, the answer is always 202, and the account begins when the token of the mail is
+    confirmed. Where it does not, the account is there at once, and 409 says that the address is taken.
+    """
+    registered = await _registrations(request).register(body, address=_address(request))
+    if registered is None:
+        return answered(MailAccepted(), status=202)
+    return answered(registered, status=201)
+
+
+@sessions.operation(
+    "POST",
+    "/register/confirm",
+    answers={201: Registered},
+    errors=[AuthenticationFailed, Conflict, RateLimitExceeded, ServiceUnavailable],
+    keyed=Keyed.IGNORED,
+)
+async def confirm_registration(request: Request, body: RegistrationConfirmation) -> HTTPResponse:
+    """Make the account whose mail had this token. It takes the password chosen when registering, and works once."""
+    made = await _registrations(request).confirm(body.token, body.password, address=_address(request))
+    return answered(made, status=201)
+
+
+@sessions.operation(
+    "POST",
+    "/password/reset",
+    answers={202: MailAccepted},
+    errors=[RateLimitExceeded, ServiceUnavailable],
+    keyed=Keyed.IGNORED,
+)
+async def ask_password_reset(request: Request, body: PasswordResetAsked) -> HTTPResponse:
+    """Have a token that resets the password sent to this address, if somebody registered it."""
+    await _recovery(request).ask(body.email, address=_address(request))
+    return answered(MailAccepted(), status=202)
+
+
+@sessions.operation(
+    "POST",
+    "/password/reset/confirm",
+    answers={200: PasswordChanged},
+    errors=[AuthenticationFailed, RateLimitExceeded, ServiceUnavailable],
+    keyed=Keyed.IGNORED,
+)
+async def reset_password(request: Request, body: PasswordReset) -> HTTPResponse:
+    """Set a new password by a mailed token, which works once, within an hour. All sessions of the user end."""
+    await _recovery(request).confirm(body.token, body.new_password, address=_address(request))
+    return answered(PasswordChanged())
 
 
 @sessions.operation(
@@ -77,8 +150,7 @@ async def register(request: Request, body: Registration) -> HTTPResponse:
 async def log_in(request: Request, body: LogIn) -> HTTPResponse:
     """Log in with email and password. The answer is an access token and the refresh token that renews it."""
     code = _code(request, body.mfa_code)
-    client_address: Callable[[Request], str] = request.app.ctx.parts.client_address
-    pair = await _sessions(request).log_in(body, address=client_address(request), code=code)
+    pair = await _sessions(request).log_in(body, address=_address(request), code=code)
     return answered(pair, headers=_UNKEPT)
 
 

@@ -20,6 +20,7 @@ _PASSWORD = Field(min_length=1, max_length=passwords.LONGEST)
 _NEW_PASSWORD = Field(
     min_length=passwords.SHORTEST, max_length=passwords.LONGEST, examples=["a long sentence of your own"]
 )
+_TOKEN = Field(min_length=1, max_length=200, description="The token of the mail.")
 _MFA_CODE = Field(None, max_length=64, description="The second factor's code, if one is enabled.")
 
 
@@ -39,6 +40,22 @@ class Registration(_WithEmail):
     password: str = _NEW_PASSWORD
     name: str = Field(min_length=1, max_length=200)
     tenant_name: str | None = Field(None, min_length=1, max_length=200, description="The name, if it is left out.")
+
+
+class RegistrationConfirmation(JsonBody):
+    token: str = _TOKEN
+    password: str = Field(
+        min_length=1, max_length=passwords.LONGEST, description="The one that was chosen when registering."
+    )
+
+
+class PasswordResetAsked(_WithEmail):
+    pass
+
+
+class PasswordReset(JsonBody):
+    token: str = _TOKEN
+    new_password: str = _NEW_PASSWORD
 
 
 class LogIn(_WithEmail):
@@ -72,6 +89,12 @@ class OwnTenant(Answer):
 class Registered(Answer):
     user: User
     tenant: OwnTenant
+
+
+class MailAccepted(Answer):
+    """A mail says how it goes on. Whether the address is registered is told to whoever reads its mail only."""
+
+    accepted: bool = True
 
 
 class TokenPair(Answer):

@@ -1,4 +1,4 @@
-"""Register, log in, refresh and end sessions; nothing that is told to a stranger depends on who exists."""
+"""Log in, refresh and end sessions; nothing that is told to a stranger depends on who exists."""
 
 import hashlib
 import re
@@ -21,21 +21,16 @@ from server.auth.sessions.schemas import (
     LogIn,
     Me,
     MembershipOf,
-    OwnTenant,
     PasswordChange,
-    Registered,
-    Registration,
     SessionEnded,
     SessionList,
     SessionOf,
     TokenPair,
-    User,
 )
+from server.auth.sessions.throttle import Throttle
 from server.auth.tenants.account_log import AccountLog
 from server.auth.tenants.service import Memberships
-from stores.audit import AuditLog
 from stores.sql.engine import Database, Session
-from stores.sql.models import Role
 
 REFRESH_LIFETIME = timedelta(days=30)
 # Refreshing prolongs a session up to here: then the password is asked for again.
@@ -46,14 +41,6 @@ _REFRESH_TOKEN = re.compile(r"cxr_[A-Za-z0-9_-]{43}", re.ASCII)  # 256 random bi
 _SHOWN_SESSIONS = 100
 # The hint of somebody who belongs to no tenant.
 _NOWHERE = TenantId("00000000-0000-0000-0000-000000000000")
-
-
-class Throttle(Protocol):
-    async def take(self, subject: str) -> None:
-        """Count one try. Raises RateLimitExceeded after too many, ServiceUnavailable when it cannot count."""
-
-    async def give_back(self, subject: str) -> None:
-        """Uncount a try that succeeded."""
 
 
 class SecondFactor(Protocol):
@@ -68,7 +55,6 @@ class Sessions:
     database: Database
     clock: Clock
     new_id: IdSource
-    audit: AuditLog
     account_log: AccountLog
     tokens: AccessTokens
     passwords: Passwords
@@ -76,33 +62,6 @@ class Sessions:
     memberships: Memberships
     accounts: Throttle
     addresses: Throttle
-
-    async def register(self, asked: Registration) -> Registered:
-        """Make a user and the tenant they own. Raises Conflict if the address is taken."""
-        password_hash, now = await self.passwords.hash(asked.password), self.clock.now()
-        user_id, tenant_id = UserId(self.new_id()), TenantId(self.new_id())
-        tenant_name, actor = asked.tenant_name or asked.name, f"user:{user_id}"
-        async with self.database.transaction() as session:
-            people = SessionRepository(session)
-            if not await people.add_user(
-                user_id, email=asked.email, name=asked.name, password_hash=password_hash, now=now
-            ):
-                raise Conflict("This email address is registered. Log in, or use another.")
-            await people.add_tenant(tenant_id, tenant_name, user_id, now)
-            await self.audit.append(
-                session,
-                tenant_id,
-                actor=actor,
-                action="tenant.created",
-                resource_type="tenant",
-                resource_id=tenant_id,
-            )
-            await session.flush()  # the log asks which tenants are theirs
-            await self.account_log.append(session, user_id, action="user.registered")
-        return Registered(
-            user=User(id=user_id, email=asked.email, name=asked.name, created_at=now),
-            tenant=OwnTenant(id=tenant_id, name=tenant_name, role=Role.OWNER),
-        )
 
     async def log_in(self, asked: LogIn, *, address: str, code: str | None) -> TokenPair:
         """Return a pair of a new session.

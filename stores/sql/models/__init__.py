@@ -26,6 +26,7 @@ from stores.sql.models.generation import (
 from stores.sql.models.idempotency import IdempotencyRow
 from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
+from stores.sql.models.mail import MailedTokenRow, MailRow
 from stores.sql.models.outbox import OutboxRow
 from stores.sql.models.secret import SecretRow, SecretUseRow, SecretValueRow, SecretVersionRow, VaultKeyRow
 from stores.sql.models.source import CrawlRow, CrawlState, SourcePushRow, SourceRow
@@ -86,6 +87,8 @@ __all__ = [
     "JobStatus",
     "Lane",
     "LeaseRow",
+    "MailRow",
+    "MailedTokenRow",
     "MembershipRow",
     "OutboxRow",
     "RecoveryCodeRow",

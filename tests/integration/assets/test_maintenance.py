@@ -80,6 +80,8 @@ def test_records_that_are_over_are_deleted(batch: Batch) -> None:
         "refresh_tokens": 0,
         "sessions": 0,
         "signing_keys": 0,
+        "mails": 0,
+        "mailed_tokens": 0,
         "rag_source_pushes": 0,
         "webhook_deliveries": 0,
         "outbox": 0,

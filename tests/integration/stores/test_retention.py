@@ -18,6 +18,8 @@ from stores.sql.engine import Database
 from stores.sql.models import (
     Base,
     IdempotencyRow,
+    MailedTokenRow,
+    MailRow,
     OutboxRow,
     RefreshTokenRow,
     RevokedTokenRow,
@@ -70,6 +72,16 @@ def signing_key(name: str, retired_at: datetime | None) -> SigningKeyRow:
     )
 
 
+def mail(name: str, expires_at: datetime) -> MailRow:
+    return MailRow(
+        id=name, kind="k", sealed_content=b"", created_at=NOW, available_at=NOW, expires_at=expires_at, attempts=9
+    )
+
+
+def mailed_token(name: str, expires_at: datetime) -> MailedTokenRow:
+    return MailedTokenRow(token_hash=name, purpose="p", subject="s", created_at=NOW, expires_at=expires_at)
+
+
 def over() -> list[list[Base]]:
     return [
         [
@@ -82,6 +94,8 @@ def over() -> list[list[Base]]:
             record("over", expires_at=NOW),
             RevokedTokenRow(jti="over", revoked_at=NOW, expires_at=NOW),
             signing_key("retired", NOW),
+            mail("over", NOW),
+            mailed_token("over", NOW),
         ],
     ]
 
@@ -100,11 +114,21 @@ def not_over() -> list[list[Base]]:
             RevokedTokenRow(jti="kept", revoked_at=NOW, expires_at=NOW + DAY),
             signing_key("signs", None),
             signing_key("verifies", NOW + DAY),
+            mail("waits", NOW + DAY),
+            mailed_token("valid", NOW + DAY),
         ],
     ]
 
 
-TABLES: list[type[Base]] = [IdempotencyRow, RevokedTokenRow, RefreshTokenRow, SessionRow, SigningKeyRow]
+TABLES: list[type[Base]] = [
+    IdempotencyRow,
+    RevokedTokenRow,
+    RefreshTokenRow,
+    SessionRow,
+    SigningKeyRow,
+    MailRow,
+    MailedTokenRow,
+]
 
 
 async def test_only_what_is_over_is_deleted(database: Database) -> None:
@@ -119,13 +143,15 @@ async def test_only_what_is_over_is_deleted(database: Database) -> None:
         "refresh_tokens": 2,
         "sessions": 2,
         "signing_keys": 1,
+        "mails": 1,
+        "mailed_tokens": 1,
         "rag_source_pushes": 0,
         "webhook_deliveries": 0,
         "outbox": 0,
     }
     async with database.reading() as session:
         left = [await session.scalar(select(func.count()).select_from(table)) for table in TABLES]
-    assert left == [2, 1, 2, 2, 2]
+    assert left == [2, 1, 2, 2, 2, 1, 1]
     assert sum((await purge_expired(database, CLOCK)).values()) == 0
 
 

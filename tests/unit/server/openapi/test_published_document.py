@@ -96,6 +96,9 @@ def test_only_these_operations_are_open_to_everybody(published: Any) -> None:
         "/api/versions",
         "/.well-known/jwks.json",
         "/api/v1/auth/register",
+        "/api/v1/auth/register/confirm",
+        "/api/v1/auth/password/reset",
+        "/api/v1/auth/password/reset/confirm",
         "/api/v1/auth/token",
         "/api/v1/auth/refresh",
         "/api/v1/webhooks/inbound/github",  # whoever signs the body
@@ -124,6 +127,7 @@ def test_all_that_changes_something_takes_an_idempotency_key(published: Any) -> 
     }
     assert without == {
         *("log_in", "refresh", "log_out", "register", "change_password"),
+        *("confirm_registration", "ask_password_reset", "reset_password"),
         *("enrol_totp", "confirm_totp", "disable_totp"),
         "receive_github_event",
     }

@@ -14,7 +14,7 @@ def test_each_role_may_do_more_than_the_next() -> None:
     assert scopes_of(Role.OWNER) == frozenset(Scope)
     assert scopes_of(Role.OWNER) - scopes_of(Role.ADMIN) == {"tenant:delete", "owners:write"}
     assert scopes_of(Role.DEVELOPER) - scopes_of(Role.VIEWER) == {
-        *("rag:write", "keys:write", "webhooks:write", "vault:write"),
+        *("rag:write", "keys:write", "webhooks:write", "vault:write", "agents:write", "agents:execute"),
     }
     read = {scope for scope in Scope if scope.endswith(":read")}
     assert scopes_of(Role.VIEWER) == (read - {"vault:read"}) | {"vault:list"}

@@ -1,0 +1,1 @@
+"""New accounts: at once, or once their address was proven by mail."""

@@ -1,0 +1,1 @@
+"""Letters to people: kept until they are sent, sent by whoever the operator names."""
