@@ -1,9 +1,11 @@
 """Answers that come piece by piece: server-sent events, as the HTML standard has them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
+from contextvars import Context
 from dataclasses import dataclass
+from typing import NoReturn
 
 from sanic import Request
 
@@ -17,6 +19,8 @@ log = get_logger()
 MEDIA_TYPE = "text/event-stream"
 # Proxies take a connection without a word for a dead one after half a minute or more.
 _SILENCE_SECONDS = 15.0
+# A credential that has ended is known within 3.5 seconds; what is told to it ends within five.
+_LOOK_AT_CREDENTIAL_SECONDS = 1.0
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -34,8 +38,9 @@ async def streamed(request: Request, events: AsyncIterator[Event], *, at_once: b
 
     What fails before the first is an error like any other, unless the answer begins `at_once`: the first may be long
     in coming. What fails later is told as an event `error`, the last one; it has no number that one could go on from.
+    So does a credential that ends meanwhile.
     """
-    async with aclosing(_heard(events, begun=at_once)) as heard:  # type: ignore[type-var]
+    async with aclosing(_heard(events, until=until_ended(request), begun=at_once)) as heard:  # type: ignore[type-var]
         first = None if at_once else await anext(heard)
         response = await request.respond(content_type=MEDIA_TYPE, headers=_HEADERS)
         await response.send(_written(1, first))
@@ -52,12 +57,34 @@ async def streamed(request: Request, events: AsyncIterator[Event], *, at_once: b
         await response.eof()
 
 
-async def _heard(events: AsyncIterator[Event], *, begun: bool) -> AsyncIterator[Event | None]:
+async def until_ended(request: Request) -> NoReturn:
+    """Look again and again whether who asked still may. Raises AuthenticationFailed, AuthorizationFailed once not."""
+    look: Callable[[], Awaitable[None]] | None = getattr(request.ctx, "look_again", None)
+    while True:
+        await asyncio.sleep(_LOOK_AT_CREDENTIAL_SECONDS)
+        try:
+            if look is not None:
+                await look()
+        except ApiError as error:
+            if error.status < 500:
+                raise
+            log.warning("stream.credential_unknown", error=error.message)  # what is away says nothing about it
+
+
+async def _heard(
+    events: AsyncIterator[Event], *, until: Coroutine[None, None, NoReturn], begun: bool
+) -> AsyncIterator[Event | None]:
     """Yield `events`, and None whenever none has come for a while after the first, or from the start if `begun`."""
+    # In a context of its own: tasks must not share a unit of work.
+    ending = asyncio.get_running_loop().create_task(until, context=Context())
     coming = asyncio.ensure_future(anext(events))
     try:
         while True:
-            done, _ = await asyncio.wait([coming], timeout=_SILENCE_SECONDS if begun else None)
+            done, _ = await asyncio.wait(
+                [coming, ending], timeout=_SILENCE_SECONDS if begun else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if ending in done:
+                ending.result()
             if not done:
                 yield None
                 continue
@@ -69,8 +96,9 @@ async def _heard(events: AsyncIterator[Event], *, begun: bool) -> AsyncIterator[
             yield event
             coming = asyncio.ensure_future(anext(events))
     finally:
+        ending.cancel()
         coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        await asyncio.gather(coming, ending, return_exceptions=True)
 
 
 def _failure(request: Request, error: ApiError) -> Event:

@@ -7,6 +7,9 @@ from sanic.response import HTTPResponse
 
 from server.openapi.models import Answer
 
+# On a kept answer, never on one that goes out: what a handler that streams is to tell again.
+TOLD_AGAIN = "x-told-again"
+
 
 def answered(answer: Answer, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HTTPResponse:
     """Return the response for `answer`, written by pydantic's own serializer."""
@@ -19,3 +22,18 @@ async def settled(request: Request, answer: HTTPResponse) -> None:
     `answer` is what a retry with the same Idempotency-Key is told if this process ends before the handler does.
     """
     await request.ctx.effect.settle(answer)
+
+
+async def settled_stream(request: Request, answer: HTTPResponse, *, told: str) -> None:
+    """Commit as `settled`, before a handler that answers piece by piece begins to.
+
+    A retry with the same Idempotency-Key calls the handler again: `told_again` returns `told` then.
+    """
+    answer.headers[TOLD_AGAIN] = told
+    await settled(request, answer)
+
+
+def told_again(request: Request) -> str | None:
+    """Return what an earlier request with this Idempotency-Key told: the handler is to tell it again, no more."""
+    told: str | None = getattr(request.ctx, "told_again", None)
+    return told

@@ -160,6 +160,7 @@ ROWS = {
     "list_secret_uses": Row(ids=STORED),
     "execute_flow": Row(body={"flow_id": "x", "mode": "background"}),
     "list_executions": Row(),
+    "follow_execution": Row(ids=EXECUTION),
     "get_execution": Row(ids=EXECUTION),
     "list_steps": Row(ids=EXECUTION),
     "cancel_execution": Row(ids=EXECUTION),

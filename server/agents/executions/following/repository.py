@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session as Reader
 
 from core.ids import TenantId
@@ -101,7 +101,7 @@ def news_of(heads: Mapping[str, int], *, limit: int) -> Callable[[Reader], Mappi
     return read
 
 
-def _events_behind(session: Reader, heads: Mapping[str, int], limit: int) -> Sequence[Row[Any]]:
+def _events_behind(session: Reader, heads: Mapping[str, int], limit: int) -> Sequence[Any]:
     if not heads:
         return []
     pairs = list(heads.items())
@@ -117,5 +117,5 @@ def _without_gap(events: Sequence[Told], after: int) -> list[Told]:
     return [event for number, event in enumerate(events, after + 1) if event.seq == number]
 
 
-def _told(row: Row[Any]) -> Told:
+def _told(row: Any) -> Told:
     return Told(execution_id=row[0], seq=row[1], type=row[2], data=row[3], at=row[4])

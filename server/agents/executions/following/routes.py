@@ -9,7 +9,7 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from core.errors import ResourceNotFound, ValidationFailed
-from server.agents.executions.following.schemas import EventPage, EventsQuery, EventView
+from server.agents.executions.following.schemas import ExecutionEvent, ExecutionEventPage, FollowQuery
 from server.auth.principal import AgentReader
 from server.openapi.answers import answered
 from server.openapi.models import LARGEST_NUMBER
@@ -33,15 +33,15 @@ def followers_of(request: Request) -> "Followers":
 @following.operation(
     "GET",
     "/executions/{execution_id}/events",
-    answers={200: EventPage},
+    answers={200: ExecutionEventPage},
     streams=True,
     errors=[ResourceNotFound],
     headers=[
         RequestHeader(name="Last-Event-ID", description="The number behind which to go on.", pattern="^[0-9]{1,15}$")
     ],
 )
-async def list_events(
-    request: Request, owner: AgentReader, execution_id: str, query: EventsQuery
+async def follow_execution(
+    request: Request, owner: AgentReader, execution_id: str, query: FollowQuery
 ) -> HTTPResponse | None:
     """Show what an execution told, or follow it.
 
@@ -52,14 +52,13 @@ async def list_events(
     after = query.after if after is None else after
     followers = followers_of(request)
     if MEDIA_TYPE in request.headers.get("accept", ""):
-        await followers.page(owner.tenant_id, execution_id, after=after, limit=0)
-        await streamed(request, told(followers, owner.tenant_id, execution_id, after), at_once=True)
+        await follow(request, owner.tenant_id, execution_id, after)
         return None
     news = await followers.page(owner.tenant_id, execution_id, after=after, limit=query.limit)
     assert news.standing is not None
     return answered(
-        EventPage(
-            items=[EventView(**json.loads(event.written())) for event in news.events],
+        ExecutionEventPage(
+            items=[ExecutionEvent(**json.loads(event.written())) for event in news.events],
             limit=query.limit,
             has_more=news.more,
             next_after=news.events[-1].seq if news.events else after,
@@ -69,7 +68,14 @@ async def list_events(
     )
 
 
-async def told(followers: "Followers", tenant_id: "TenantId", execution_id: str, after: int) -> AsyncIterator[Event]:
+async def follow(request: Request, tenant_id: "TenantId", execution_id: str, after: int = 0) -> None:
+    """Answer with what the execution tells behind the number `after`, until it is over. Raises ResourceNotFound."""
+    followers = followers_of(request)
+    await followers.page(tenant_id, execution_id, after=after, limit=0)
+    await streamed(request, _told(followers, tenant_id, execution_id, after), at_once=True)
+
+
+async def _told(followers: "Followers", tenant_id: "TenantId", execution_id: str, after: int) -> AsyncIterator[Event]:
     """Yield what the execution tells as server-sent events."""
     async with aclosing(followers.follow(tenant_id, execution_id, after=after)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:

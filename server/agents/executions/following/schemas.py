@@ -20,7 +20,7 @@ EventName = Literal[
 ]
 
 
-class EventView(Answer):
+class ExecutionEvent(Answer):
     """One thing that an execution told, the same over WebSocket, server-sent events and here."""
 
     v: Literal[1] = 1
@@ -36,10 +36,10 @@ class EventView(Answer):
     data: Any
 
 
-class EventPage(Answer):
+class ExecutionEventPage(Answer):
     """A piece of what an execution told."""
 
-    items: list[EventView]
+    items: list[ExecutionEvent]
     limit: int
     has_more: bool = Field(description="Whether there are more already.")
     next_after: int = Field(description="`after` of the page that follows, also when there is none yet.")
@@ -47,7 +47,7 @@ class EventPage(Answer):
     last_seq: int = Field(description="The number of its last event.")
 
 
-class EventsQuery(QueryString):
+class FollowQuery(QueryString):
     after: Annotated[WholeNumber, Field(ge=0, le=LARGEST_NUMBER)] = Field(
         0, description="Only events with a greater number. `Last-Event-ID` says the same, and is heard first."
     )

@@ -55,7 +55,7 @@ class _Follower:
 
 @dataclass(slots=True, eq=False)
 class _Followed:
-    """One execution that somebody here follows. `head` is the last number that was brought; None: nobody is there yet."""
+    """An execution that somebody here follows. `head`: the last number that was brought; None: nobody is there yet."""
 
     head: int | None = None
     followers: set[_Follower] = field(default_factory=set)
@@ -173,7 +173,7 @@ class Followers:
     async def _bring_forever(self) -> None:
         loop = asyncio.get_running_loop()
         due_at = loop.time() + self._poll_seconds
-        while True:
+        while not self._stopping:
             try:
                 await asyncio.wait_for(self._wake.wait(), max(0.0, due_at - loop.time()))
             except TimeoutError:
