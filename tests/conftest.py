@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from core.events import EventType
@@ -20,6 +21,10 @@ from stores import embedded_redis
 from stores.outbox import Outbox
 from stores.sql.migrations.run import upgrade
 from tests import real_parts
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
