@@ -171,6 +171,7 @@ ROWS = {
     "roll_back_flow": Row(ids=FLOW, body={"version": 1}),
     "execute_flow": Row(body={"flow_id": "x", "mode": "background"}),
     "list_executions": Row(),
+    "follow_execution": Row(ids=EXECUTION),
     "get_execution": Row(ids=EXECUTION),
     "list_steps": Row(ids=EXECUTION),
     "cancel_execution": Row(ids=EXECUTION),
