@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import httpx
 from sanic import Request
@@ -17,9 +16,6 @@ from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from pipelines.parsing.jail import JailedParser
-from pipelines.retrieval.rerank import Rerankings
-from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
-from pipelines.retrieval.rerank_sentences import SentenceReranker
 from server.agents.executions.following.service import Followers
 from server.agents.executions.service import ExecutionService
 from server.agents.flows.service import FlowService
@@ -42,8 +38,6 @@ from server.auth.tenants.service import Memberships, Tenants
 from server.credentials.service import Credentials
 from server.health.checks import checks
 from server.health.service import HealthService
-from server.llm.base import ChatModel
-from server.llm.openai import Endpoint, OpenAIChat
 from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
 from server.rag.answers.service import Answers
@@ -71,7 +65,7 @@ from server.wiring.configured import chat_models, letterbox, rate_limiter, reran
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.egress import Admission, Allowance
-from stores.gcra import Gcra, LocalGcra, SoftCounter, microseconds
+from stores.gcra import Gcra
 from stores.generation_work import GenerationWork
 from stores.generations import Generations
 from stores.golden_sets import GoldenSets
@@ -80,16 +74,12 @@ from stores.idempotency import IdempotencyRecords
 from stores.index_history import IndexHistory
 from stores.lance import LanceStore
 from stores.leases import Leases
-from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
 from stores.redis import AGENTS, EVENTS, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
 from vault.open import open_envelope, open_safe
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 # A counter that takes longer than this is as good as away: every request waits for it. Less would mistake a busy
 # moment of this process for an absence, and count twice.
