@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, inspect, or_, select
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, inspect, or_, select
+from sqlalchemy.orm import aliased
 
 from core.clock import Clock
 from stores.sql.engine import Database
 from stores.sql.models import (
     Base,
+    ExecutionRow,
     IdempotencyRow,
     MailedTokenRow,
     MailRow,
@@ -27,6 +29,8 @@ _ENDED_SESSIONS_KEPT_FOR = timedelta(days=30)
 _EVENTS_KEPT_FOR = timedelta(days=30)
 # GitHub sends again what is not older than three days.
 _PUSHES_KEPT_FOR = timedelta(days=7)
+# So long an execution can be looked at, resumed and forked; and its original, if a fork is younger.
+_EXECUTIONS_KEPT_FOR = timedelta(days=30)
 # Deleted in one transaction, so that other writers get their turn between.
 _AT_ONCE = 5_000
 
@@ -52,9 +56,17 @@ def _conditions(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (MailRow, MailRow.expires_at <= now),
         (MailedTokenRow, MailedTokenRow.expires_at <= now),
         (SourcePushRow, SourcePushRow.received_at <= now - _PUSHES_KEPT_FOR),
+        (ExecutionRow, _executions_over(now - _EXECUTIONS_KEPT_FOR)),
         (WebhookDeliveryRow, WebhookDeliveryRow.created_at <= now - _EVENTS_KEPT_FOR),
         (OutboxRow, and_(OutboxRow.number.is_not(None), OutboxRow.created_at <= now - _EVENTS_KEPT_FOR)),
     ]
+
+
+def _executions_over(until: datetime) -> ColumnElement[bool]:
+    """Return which executions go, their steps, calls, waits, signals and events with them."""
+    fork = aliased(ExecutionRow)
+    younger = fork.forked_from_id == ExecutionRow.id, or_(fork.finished_at.is_(None), fork.finished_at > until)
+    return and_(ExecutionRow.finished_at <= until, ~exists().where(*younger))
 
 
 async def _delete(database: Database, model: type[Base], condition: ColumnElement[bool]) -> int:

@@ -83,6 +83,7 @@ def test_records_that_are_over_are_deleted(batch: Batch) -> None:
         "mails": 0,
         "mailed_tokens": 0,
         "rag_source_pushes": 0,
+        "executions": 0,
         "webhook_deliveries": 0,
         "outbox": 0,
     }

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from core.clock import FrozenClock
-from core.ids import new_id
+from core.ids import TenantId, new_id
 from server.webhooks.dispatch.delivery import Ended
 from server.webhooks.dispatch.service import Deliveries
 from server.webhooks.relay.service import Relay
@@ -17,6 +17,8 @@ from stores.retention import purge_expired
 from stores.sql.engine import Database
 from stores.sql.models import (
     Base,
+    ExecutionEventRow,
+    ExecutionRow,
     IdempotencyRow,
     MailedTokenRow,
     MailRow,
@@ -146,6 +148,7 @@ async def test_only_what_is_over_is_deleted(database: Database) -> None:
         "mails": 1,
         "mailed_tokens": 1,
         "rag_source_pushes": 0,
+        "executions": 0,
         "webhook_deliveries": 0,
         "outbox": 0,
     }
@@ -153,6 +156,49 @@ async def test_only_what_is_over_is_deleted(database: Database) -> None:
         left = [await session.scalar(select(func.count()).select_from(table)) for table in TABLES]
     assert left == [2, 1, 2, 2, 2, 1, 1]
     assert sum((await purge_expired(database, CLOCK)).values()) == 0
+
+
+def execution(tenant_id: TenantId, finished_at: datetime | None, forked_from_id: str | None = None) -> ExecutionRow:
+    return ExecutionRow(
+        id=new_id(),
+        tenant_id=tenant_id,
+        flow_id="f",
+        flow_version=1,
+        state="running" if finished_at is None else "completed",
+        mode="wait",
+        input="{}",
+        context="{}",
+        usage="{}",
+        cost_micros=0,
+        on_budget="pause",
+        available_at=NOW,
+        fence=1,
+        attempts=0,
+        resumptions=0,
+        last_seq=1,
+        created_by="test",
+        created_at=NOW - 90 * DAY,
+        finished_at=finished_at,
+        forked_from_id=forked_from_id,
+    )
+
+
+async def test_executions_go_a_month_after_their_end(database: Database) -> None:
+    """What they told goes with them. One that is not over stays however old, and so does what a younger fork is of."""
+    tenant_id = await add_tenant(database)
+    old, original, lately = (execution(tenant_id, NOW - days * DAY) for days in (30, 60, 29))
+    running = execution(tenant_id, None)
+    fork = execution(tenant_id, NOW - DAY, forked_from_id=original.id)
+    async with database.transaction() as session:
+        session.add_all([old, original, lately, running, fork])
+        await session.flush()
+        for row in (old, lately):
+            told = {"type": "execution.started", "data": "{}", "at": NOW}
+            session.add(ExecutionEventRow(execution_id=row.id, seq=1, tenant_id=tenant_id, **told))
+    assert (await purge_expired(database, CLOCK))["executions"] == 1
+    kept = {row[0] for row in await database.rows(select(ExecutionRow.id))}
+    assert kept == {original.id, lately.id, running.id, fork.id}
+    assert [row[0] for row in await database.rows(select(ExecutionEventRow.execution_id))] == [lately.id]
 
 
 async def test_events_go_a_month_after_they_were_told_and_their_deliveries_with_them(database: Database) -> None:
