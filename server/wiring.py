@@ -20,9 +20,10 @@ from pipelines.parsing.jail import JailedParser
 from pipelines.retrieval.rerank import Rerankings
 from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
 from pipelines.retrieval.rerank_sentences import SentenceReranker
+from server.agents.assembly import agents_wing
 from server.agents.executions.service import ExecutionService
 from server.agents.flows.service import FlowService
-from server.agents.nodes.registry import build_registry
+from server.agents.schedules.service import ScheduleService
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -132,6 +133,7 @@ class Parts:
     pushes: PushService
     credentials: Credentials
     flows: FlowService
+    schedules: ScheduleService
     executions: ExecutionService
     health: HealthService
     telemetry: Telemetry
@@ -198,6 +200,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         stopping=asyncio.Event(),
     )
     answering = Answering(indexes=indexes, rerankings=_rerankings(settings))
+    agents = agents_wing(
+        database=database,
+        blobs=BlobStore((settings.blob_path / "executions").as_uri()),
+        outbox=outbox,
+        bell=Bell(redis, "api", wakes=AGENTS),
+        audit=audit,
+        clock=clock,
+        new_id=new_id,
+        cursors=cursors,
+    )
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     tenants = Tenants(
         database=database, clock=clock, audit=audit, memberships=memberships, new_id=new_id, cursors=cursors
@@ -310,19 +322,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     clock=clock,
                     cursors=cursors,
                 ),
-                flows=FlowService(
-                    database, build_registry(clock=clock), audit=audit, clock=clock, new_id=new_id, cursors=cursors
-                ),
-                executions=ExecutionService(
-                    database=database,
-                    blobs=BlobStore((settings.blob_path / "executions").as_uri()),
-                    outbox=outbox,
-                    bell=Bell(redis, "api", wakes=AGENTS),
-                    audit=audit,
-                    clock=clock,
-                    new_id=new_id,
-                    cursors=cursors,
-                ),
+                flows=agents.flows,
+                schedules=agents.schedules,
+                executions=agents.executions,
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(
                     checks(

@@ -15,6 +15,7 @@ from sanic.response import BaseHTTPResponse
 from core.clock import Clock, SystemClock
 from server.agents.executions.routes import executions
 from server.agents.flows.routes import flows
+from server.agents.schedules.routes import schedules
 from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
@@ -107,6 +108,7 @@ def operations() -> list[Operation]:
             inbound,
             credentials,
             flows,
+            schedules,
             executions,
         )
     )
