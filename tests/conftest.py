@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import hypothesis
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from core.events import EventType
@@ -22,9 +22,9 @@ from stores.outbox import Outbox
 from stores.sql.migrations.run import upgrade
 from tests import real_parts
 
-# How long one example takes says what else the machine does, and nothing about the example.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

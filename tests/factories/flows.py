@@ -10,20 +10,9 @@ from server.agents.executor.journal import Ending
 from server.agents.executor.memory import MemoryJournal
 from server.agents.executor.plan import Plan, definition_of, plan_of
 from server.agents.executor.run import Run, Surroundings
-from server.agents.flow import conditions, templates
-from server.agents.flow.definition import Json
+from server.agents.flow.language import FlowLanguage
 from server.agents.nodes.base import NodeFailed, Registry
 from server.agents.nodes.registry import build_registry
-
-
-class Language:
-    """Templates and conditions as they are."""
-
-    def render(self, config: Json, scope: Mapping[str, Json]) -> Json:
-        return templates.render(config, scope)
-
-    def holds(self, condition: str, scope: Mapping[str, Json]) -> bool:
-        return conditions.holds(condition, scope)
 
 
 class FlowsInMemory:
@@ -80,12 +69,8 @@ async def run_flow(
         input=given,
         context={},
         journal=journal or MemoryJournal(now),
-        surroundings=Surroundings(
-            registry=types,
-            language=Language(),
-            flows=FlowsInMemory({name: planned(each) for name, each in (flows or {}).items()}),
-            now=now,
-        ),
+        surroundings=Surroundings(registry=types, language=FlowLanguage(), now=now),
         secrets=NoSecrets(),
+        flows=FlowsInMemory({name: planned(each) for name, each in (flows or {}).items()}),
     )
     return await execute(run)
