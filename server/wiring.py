@@ -199,7 +199,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         cursors=cursors,
         stopping=asyncio.Event(),
     )
-    answering = Answering(indexes=indexes, rerankings=_rerankings(settings))
+    answering = Answering(indexes=indexes, rerankings=rerankings(settings))
     agents = agents_wing(
         database=database,
         blobs=BlobStore((settings.blob_path / "executions").as_uri()),
@@ -263,7 +263,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=answering,
-                answers=Answers(answering=answering, models=_models(settings, http)),
+                answers=Answers(answering=answering, models=chat_models(settings, http)),
                 generations=GenerationService(
                     database=database,
                     generations=indexes.generations,
@@ -346,7 +346,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             await database.dispose()
 
 
-def _models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
+def chat_models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
+    """Return the language models of this installation, by name."""
     return {
         name: OpenAIChat(
             name,
@@ -376,7 +377,8 @@ def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
     )
 
 
-def _rerankings(settings: Settings) -> Rerankings:
+def rerankings(settings: Settings) -> Rerankings:
+    """Return who reads the best passages again."""
     endpoint, timeout_seconds = settings.rerank_endpoint, settings.rerank_timeout_seconds
     if endpoint is None:
         return Rerankings(SentenceReranker, timeout_seconds=timeout_seconds)

@@ -7,12 +7,15 @@ import socket
 from collections.abc import Sequence
 from datetime import timedelta
 
+import httpx
+
 from core import log
 from core.clock import SystemClock
 from core.settings import Settings
+from pipelines.embedding.catalogue import EmbedderCatalogue
 from server.agents.executor.run import Surroundings
 from server.agents.flow.language import FlowLanguage
-from server.agents.nodes.registry import build_registry
+from server.agents.nodes.registry import World, build_registry
 from server.agents.worker.flows import Plans
 from server.agents.worker.scribe import Scribe
 from server.agents.worker.service import Ledger
@@ -20,11 +23,21 @@ from server.agents.worker.worker import Worker
 from server.agents.worker.working import Workshop
 from server.cli import root_key
 from server.cli.clockwork import clockwork
+from server.rag.answers.service import Answers
+from server.rag.queries.service import Answering
+from server.rag.query_index import QueryEmbedders, QueryIndexes
+from server.wiring import chat_models, rerankings
 from stores.blobs import BlobStore
+from stores.egress import Allowance, Egress
+from stores.generations import Generations
+from stores.index_history import IndexHistory
+from stores.lance import LanceStore
 from stores.outbox import Outbox
 from stores.redis import AGENTS, EVENTS, Bell, connect
 from stores.sql.engine import Database
 from vault.open import open_envelope, open_safe
+
+_USER_AGENT = "CodexOS-Agents"
 
 
 def main(settings: Settings) -> None:
@@ -40,9 +53,11 @@ async def _work(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     clock, database, redis = SystemClock(), Database(settings.sql_url), connect(settings.redis_connection)
+    http = httpx.AsyncClient(trust_env=False)
     outbox = Outbox(clock, Bell(redis, owner, wakes=EVENTS))
     blobs = BlobStore((settings.blob_path / "executions").as_uri())
-    registry = build_registry(clock=clock)
+    egress = Egress(allow=Allowance.of(settings.egress_allow), user_agent=_USER_AGENT)
+    registry = build_registry(clock=clock, world=_world(settings, database, clock, http, egress))
     ledger = Ledger(database, clock, outbox, lease=timedelta(seconds=settings.agents_lease_seconds))
     scribe = Scribe(
         ledger=ledger,
@@ -74,8 +89,32 @@ async def _work(settings: Settings) -> None:
     finally:
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
+        await egress.close()
+        await http.aclose()
         await redis.aclose()
         await database.dispose()
+
+
+def _world(
+    settings: Settings, database: Database, clock: SystemClock, http: httpx.AsyncClient, egress: Egress
+) -> World:
+    """The model is loaded when the first flow asks for it: most processes of agents never need it."""
+    embedders = QueryEmbedders(
+        EmbedderCatalogue(
+            settings.embedder,
+            model_folder=settings.model_path,
+            threads=settings.embedder_threads,
+            endpoints=settings.embedding_endpoints,
+        )
+    )
+    indexes = QueryIndexes(
+        lance=LanceStore(settings.lance_path),
+        embedders=embedders,
+        generations=Generations(database, clock),
+        history=IndexHistory(database),
+    )
+    answering, models = Answering(indexes=indexes, rerankings=rerankings(settings)), chat_models(settings, http)
+    return World(answering=answering, answers=Answers(answering=answering, models=models), models=models, egress=egress)
 
 
 def _heard_by_nobody(_execution_ids: Sequence[str]) -> None:
