@@ -172,7 +172,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     documents = DocumentService(
         database=database,
         blobs=BlobStore(settings.blob_path.as_uri()),
-        letterbox=_letterbox(settings, database, clock),
+        letterbox=Letterbox(
+            database,
+            clock,
+            lease=timedelta(seconds=settings.job_lease_seconds),
+            sweep_after=timedelta(seconds=settings.sweep_after_seconds),
+        ),
         outbox=outbox,
         audit=audit,
         bell=Bell(redis, "api"),
@@ -391,12 +396,3 @@ def rerankings(settings: Settings) -> Rerankings:
         )
     )
     return Rerankings(lambda _: elsewhere, timeout_seconds=timeout_seconds)
-
-
-def _letterbox(settings: Settings, database: Database, clock: SystemClock) -> Letterbox:
-    return Letterbox(
-        database,
-        clock,
-        lease=timedelta(seconds=settings.job_lease_seconds),
-        sweep_after=timedelta(seconds=settings.sweep_after_seconds),
-    )
