@@ -36,14 +36,15 @@ def check_config(checked: Checked, config: Mapping[str, Json], at: str, node_typ
 
 
 def _check_texts(checked: Checked, config: Mapping[str, Json], at: str, node_type: CheckedType, see: Visible) -> None:
-    said_in_cel = _condition_fields(model_of(node_type))
+    said_in_cel = _fields_of_format(model_of(node_type), "cel")
+    filled_in_later = _fields_of_format(model_of(node_type), "template")
     inside = see.inside() if has_body(node_type) else see
     for name, value in config.items():
         raw = name in node_type.raw_fields
         if raw and name == BODY:
             continue
         for pointer, text in _strings(value, f"{at}/{escaped(name)}"):
-            if not raw:
+            if not raw or _named(pointer) in filled_in_later:
                 check_template(checked, text, pointer, see)
             elif _named(pointer) in said_in_cel:
                 check_condition(checked, text, pointer, inside)
@@ -71,8 +72,8 @@ def check_condition(checked: Checked, text: str, at: str, see: Visible) -> None:
 
 def _check_secret(checked: Checked, secret: Mapping[str, Json], at: str) -> None:
     key = secret[SECRET]
-    if len(secret) > 1 or not isinstance(key, str) or not 0 < len(key) <= _LONGEST_NAME:
-        checked.fault("bad_secret", at, 'A secret is referred to as {"$secret": "its key"} and nothing else.')
+    if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_NAME:
+        checked.fault("bad_secret", at, 'A secret is referred to as {"$secret": "its key"}.')
     elif templates.is_template(key):
         # Who may run a flow would choose which secret it takes.
         checked.fault("bad_secret", f"{at}/{SECRET}", "A secret is named in the flow; no template can choose it.")
@@ -172,14 +173,14 @@ def _any_of(types: frozenset[str]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _condition_fields(model: type[BaseModel]) -> frozenset[str]:
-    """Return the names of fields, at whatever depth, that hold conditions: their schema says `format: cel`."""
+def _fields_of_format(model: type[BaseModel], wanted: str) -> frozenset[str]:
+    """Return the names of fields, at whatever depth, that hold conditions (`cel`), or templates though they are raw."""
     schema = model.model_json_schema()
     found: set[str] = set()
     for each in (schema, *schema.get("$defs", {}).values()):
         for name, field in each.get("properties", {}).items():
             choices = (field, field.get("items", {}), *field.get("anyOf", ()))
-            if any(choice.get("format") == "cel" for choice in choices):
+            if any(choice.get("format") == wanted for choice in choices):
                 found.add(name)
     return frozenset(found)
 
