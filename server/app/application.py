@@ -16,6 +16,7 @@ from core.clock import Clock, SystemClock
 from server.agents.executions.following.routes import following
 from server.agents.executions.routes import executions
 from server.agents.flows.routes import flows
+from server.agents.schedules.routes import schedules
 from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
@@ -108,6 +109,7 @@ def operations() -> list[Operation]:
             inbound,
             credentials,
             flows,
+            schedules,
             executions,
             following,
         )

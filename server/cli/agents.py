@@ -22,6 +22,7 @@ from server.agents.worker.service import Ledger
 from server.agents.worker.worker import Worker
 from server.agents.worker.working import Workshop
 from server.cli import root_key
+from server.cli.clockwork import clockwork
 from server.rag.answers.service import Answers
 from server.rag.queries.service import Answering
 from server.rag.query_index import QueryEmbedders, QueryIndexes
@@ -85,7 +86,8 @@ async def _work(settings: Settings) -> None:
     log.get_logger().info("agents.ready", owner=owner)
     writing = asyncio.create_task(scribe.run())
     try:
-        await worker.run(stop)
+        schedules = clockwork(settings, database, outbox, Bell(redis, owner, wakes=AGENTS), clock)
+        await asyncio.gather(worker.run(stop), schedules.run(stop))
     finally:
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)

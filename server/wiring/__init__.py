@@ -16,10 +16,11 @@ from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from pipelines.parsing.jail import JailedParser
+from server.agents.assembly import agents_wing
 from server.agents.executions.following.service import Followers
 from server.agents.executions.service import ExecutionService
 from server.agents.flows.service import FlowService
-from server.agents.nodes.registry import build_registry
+from server.agents.schedules.service import ScheduleService
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -125,6 +126,7 @@ class Parts:
     pushes: PushService
     credentials: Credentials
     flows: FlowService
+    schedules: ScheduleService
     executions: ExecutionService
     followers: Followers
     health: HealthService
@@ -192,6 +194,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         stopping=asyncio.Event(),
     )
     answering = Answering(indexes=indexes, rerankings=rerankings(settings))
+    agents = agents_wing(
+        database=database,
+        blobs=BlobStore((settings.blob_path / "executions").as_uri()),
+        outbox=outbox,
+        bell=Bell(redis, "api", wakes=AGENTS),
+        audit=audit,
+        clock=clock,
+        new_id=new_id,
+        cursors=cursors,
+    )
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     tenants = Tenants(
         database=database, clock=clock, audit=audit, memberships=memberships, new_id=new_id, cursors=cursors
@@ -305,20 +317,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     clock=clock,
                     cursors=cursors,
                 ),
-                flows=FlowService(
-                    database, build_registry(clock=clock), audit=audit, clock=clock, new_id=new_id, cursors=cursors
-                ),
+                flows=agents.flows,
+                schedules=agents.schedules,
+                executions=agents.executions,
                 followers=followers,
-                executions=ExecutionService(
-                    database=database,
-                    blobs=BlobStore((settings.blob_path / "executions").as_uri()),
-                    outbox=outbox,
-                    bell=Bell(redis, "api", wakes=AGENTS),
-                    audit=audit,
-                    clock=clock,
-                    new_id=new_id,
-                    cursors=cursors,
-                ),
                 golden_sets=GoldenSetService(database=database, audit=audit, clock=clock, new_id=new_id),
                 health=HealthService(
                     checks(

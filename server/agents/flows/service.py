@@ -6,7 +6,8 @@ import json
 import unicodedata
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from core.clock import Clock
@@ -49,13 +50,12 @@ _MISSING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowService:
     """One a process. `registry` has the node types that there are."""
 
     database: Database
     registry: Registry
-    _: KW_ONLY
     audit: AuditLog
     clock: Clock
     new_id: IdSource
@@ -218,6 +218,17 @@ class FlowService:
         await self._log(session, owner, action, row, version=version.number, before=was)
         return FlowView.whole(row, version), row.version
 
+    async def missing(self, owner: Principal, flow_id: str, number: int | None, *, at: datetime) -> list[FlowFault]:
+        """Return what an execution of this version, or of the one that nobody need name, will lack at that time."""
+        async with self.database.reading() as session:
+            repository = FlowRepository(session, owner.tenant_id)
+            row = _there(await repository.find(flow_id) if is_uuid(flow_id) else None, flow_id)
+            version = await _version(repository, row, number or row.published_number or row.latest_number)
+        if row.status == "archived":
+            return [FlowFault(code="archived", pointer="", message="The flow is archived: it runs no more.")]
+        checked = await asyncio.to_thread(check, json.loads(version.definition), self.registry)
+        return await self._missing(owner, checked.references, at)
+
     async def _written(self, definition: Mapping[str, Any]) -> str:
         """Return the text of a definition that can be executed. Raises ValidationFailed with every fault."""
         checked = await asyncio.to_thread(check, definition, self.registry)
@@ -227,14 +238,14 @@ class FlowService:
 
     async def _faults(self, owner: Principal, definition: Mapping[str, Any]) -> list[FlowFault]:
         checked = await asyncio.to_thread(check, definition, self.registry)
-        return [*checked.faults, *await self._missing(owner, checked.references)]
+        return [*checked.faults, *await self._missing(owner, checked.references, self.clock.now())]
 
-    async def _missing(self, owner: Principal, references: Sequence[Reference]) -> list[FlowFault]:
+    async def _missing(self, owner: Principal, references: Sequence[Reference], at: datetime) -> list[FlowFault]:
         by_kind = {kind: {each.name for each in references if each.kind == kind} for kind in _MISSING}
         async with self.database.reading() as session:
             repository = FlowRepository(session, owner.tenant_id)
             there = {
-                "secret": await repository.secrets(by_kind["secret"], self.clock.now()) if by_kind["secret"] else set(),
+                "secret": await repository.secrets(by_kind["secret"], at) if by_kind["secret"] else set(),
                 "collection": {_DEFAULT_COLLECTION, *await repository.collections(by_kind["collection"])},
                 "flow": await repository.flows(by_kind["flow"]),
             }

@@ -13,7 +13,7 @@ from stores.sql.models.execution import (
     ExecutionWaitRow,
     StepState,
 )
-from stores.sql.models.flow import FlowRow, FlowScheduleRow, FlowVersionRow
+from stores.sql.models.flow import FlowRow, FlowScheduleRow, FlowScheduleRunRow, FlowVersionRow
 from stores.sql.models.generation import (
     GenerationDocumentRow,
     GenerationRow,
@@ -79,6 +79,7 @@ __all__ = [
     "ExecutionWaitRow",
     "FlowRow",
     "FlowScheduleRow",
+    "FlowScheduleRunRow",
     "FlowVersionRow",
     "GenerationDocumentRow",
     "GenerationRow",

@@ -87,3 +87,28 @@ class FlowScheduleRow(Base):
     created_by: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FlowScheduleRunRow(Base):
+    """What became of one time that a schedule was due: decided once, by whoever writes the row.
+
+    `outcome` is started, queued (it begins when the execution before is over), skipped or refused.
+    """
+
+    __tablename__ = "flow_schedule_runs"
+    __table_args__ = (
+        Index(
+            "ix_flow_schedule_runs_waiting",
+            "schedule_id",
+            sqlite_where=text("outcome = 'queued'"),
+            postgresql_where=text("outcome = 'queued'"),
+        ),
+    )
+
+    schedule_id: Mapped[str] = mapped_column(Id, ForeignKey("flow_schedules.id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"))
+    outcome: Mapped[str] = mapped_column(String(20))
+    execution_id: Mapped[str | None] = mapped_column(Id)
+    problem: Mapped[str | None] = mapped_column(Text)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)

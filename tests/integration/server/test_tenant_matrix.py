@@ -47,6 +47,7 @@ ENDPOINT = {"endpoint_id": "endpoint"}
 GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
 SECRET, STORED = {"key": "stripe/live", "value": "v"}, {"key": "secret"}
 EXECUTION = {"execution_id": "execution"}
+SCHEDULE, DAILY = {"flow_id": "flow", "schedule_id": "schedule"}, {"name": "daily", "cron": "0 9 * * *"}
 FLOW, DRAWN = {"flow_id": "flow"}, {"nodes": [{"id": "in", "type": "input"}], "edges": []}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
@@ -169,6 +170,12 @@ ROWS = {
     "list_flow_versions": Row(ids=FLOW),
     "publish_flow": Row(ids=FLOW, body={}),
     "roll_back_flow": Row(ids=FLOW, body={"version": 1}),
+    "create_schedule": Row(ids=FLOW, body=DAILY),
+    "list_schedules": Row(ids=FLOW),
+    "get_schedule": Row(ids=SCHEDULE),
+    "change_schedule": Row(ids=SCHEDULE, body={"paused": True}),
+    "delete_schedule": Row(ids=SCHEDULE),
+    "list_schedule_runs": Row(ids=SCHEDULE),
     "execute_flow": Row(body={"flow_id": "x", "mode": "background"}),
     "list_executions": Row(),
     "follow_execution": Row(ids=EXECUTION),
@@ -234,6 +241,8 @@ async def furnished(api: Api) -> House:
         asked = {"email": f"{new_id()}@example.com", "role": "viewer"}
         invitation = (await client.post(f"/api/v1/tenants/{tenant_id}/members", json=asked)).json()
         flow = (await client.post("/api/v1/agents/flows", json=DRAWN | {"name": "kept"})).json()
+        flow_path = f"/api/v1/agents/flows/{flow['flow_id']}"
+        schedule = (await client.post(f"{flow_path}/schedules", json=DAILY | {"name": "kept"})).json()
         secret = (await client.post("/api/v1/vault/secrets", json=SECRET | {"key": f"k-{new_id()}"})).json()
     execution_id = await executed(api, tenant_id, key)
     member, session_id, now = new_id(), new_id(), SystemClock().now()
@@ -276,6 +285,7 @@ async def furnished(api: Api) -> House:
         "secret": secret["key"],
         "execution": execution_id,
         "flow": flow["flow_id"],
+        "schedule": schedule["schedule_id"],
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

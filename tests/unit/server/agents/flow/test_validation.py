@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.clock import SystemClock
 from server.agents.flow.faults import Checked
 from server.agents.flow.validation import MOST_NODES, check
+from server.agents.nodes.registry import build_registry
 from tests.fakes.node_types import fake_registry
 
 REGISTRY = fake_registry()
@@ -147,7 +149,7 @@ def test_all_faults_come_at_once() -> None:
             [node("h", "http", url="x", token={"$secret": "{{ input.k }}"})],
             {("bad_secret", "/nodes/0/config/token/$secret")},
         ),
-        ([node("h", "http", url="x", token={"$secret": "k", "or": 1})], {("bad_secret", "/nodes/0/config/token")}),
+        ([node("h", "http", url="x", token={"$secret": "k", "or": 1})], {("bad_config", "/nodes/0/config/token")}),
         (
             [node("h", "http", url="x"), node("r", "retrieve", query="{{ nodes.h.output.count }}"), edge("h", "r")],
             {("type_mismatch", "/nodes/1/config/query")},
@@ -271,3 +273,50 @@ def test_whatever_comes_in_is_judged(given_flow: dict[str, Any]) -> None:
         assert _resolves(given_flow, fault.pointer), fault
     for fault in checked.faults:
         assert 0 < len(fault.message) < 1000
+
+
+def test_node_types_that_there_are() -> None:
+    """With the registry as it is: secrets with a prefix, addresses with templates, collections, cases, loops."""
+    registry = build_registry(clock=SystemClock())
+    parts = (
+        node("in", "input"),
+        node("find", "retrieve", query="{{ input.message }}", collection="manuals", limit="{{ input.n }}"),
+        node("say", "llm", prompt="{{ input.message }}", context="{{ nodes.find.output }}"),
+        node(
+            "post",
+            "http",
+            method="POST",
+            url="https://example.com/{{ input.id }}",
+            headers={"Authorization": {"$secret": "crm", "prefix": "Bearer "}},
+            body={"text": "{{ nodes.say.output.text }}"},
+        ),
+        node(
+            "way",
+            "switch",
+            value="{{ nodes.post.output.status }}",
+            cases=[{"name": "ok", "condition": "output != null"}],
+        ),
+        node(
+            "again",
+            "loop",
+            **{"while": "index < 3 && output != 'x'"},
+            body=flow(node("a", text=1) | {"type": "human", "config": {"prompt": "{{ item }}"}}),
+        ),
+        node("out", "output"),
+        edge("in", "find"),
+        edge("find", "say"),
+        edge("say", "post"),
+        edge("post", "way"),
+        edge("way", "again", "ok"),
+        edge("way", "out", "default"),
+        edge("again", "out"),
+    )
+    checked = check(flow(*parts), registry)
+    assert checked.faults == []
+    assert {(each.kind, each.name) for each in checked.references} == {("secret", "crm"), ("collection", "manuals")}
+    faulty = flow(
+        node("in", "input"),
+        node("post", "http", url="https://example.com/{{ nodes.gone.output }}", body="{{ nodes.gone.output }}"),
+        edge("in", "post"),
+    )
+    assert [each.pointer for each in check(faulty, registry).faults] == ["/nodes/1/config/url", "/nodes/1/config/body"]
