@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         description="When a dispatcher is killed, the letter it was sending is sent again after this long.",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    traces_endpoint: str = Field(
+        "",
+        description="Where OpenTelemetry spans are sent: an OTLP/HTTP address such as "
+        'http://localhost:4318/v1/traces. Empty: none are made. Needs the extra "traces".',
+    )
     embedder: str = Field("local", description="Which embedder makes vectors; `local` needs no network.")
     embedder_threads: int = Field(2, ge=1, le=64, description="CPU threads one embedding call may use.")
     embedding_endpoints: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")], EmbeddingEndpoint] = Field(

@@ -26,7 +26,10 @@ class FileEntry:
 
 def is_below(location: str, roots: Sequence[str]) -> bool:
     """Return whether an fsspec URL names one of `roots` or something below it, by its text alone."""
-    path = urlsplit(location).path
+    try:
+        path = urlsplit(location).path
+    except ValueError:  # text that is no URL, such as "file://["
+        return False
     if "\\" in location or "%" in location or any(part in (".", "..") for part in path.split("/")):
         return False
     wanted = location.rstrip("/")

@@ -60,7 +60,10 @@ class Sitemap:
 
     def _is_ours(self, url: str) -> bool:
         # sitemaps.org: a sitemap speaks for its own host only. Everything else would be a way to send us anywhere.
-        return len(url) <= _LONGEST_URL and urlsplit(url).netloc == urlsplit(self.url).netloc
+        try:
+            return len(url) <= _LONGEST_URL and urlsplit(url).netloc == urlsplit(self.url).netloc
+        except ValueError:  # text that is no URL, such as "http://[": one of them must not end the crawl
+            return False
 
     async def _content(self, url: str) -> bytes:
         if not await self.robots.permit(url):

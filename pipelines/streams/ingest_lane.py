@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from core import tracing
 from core.ids import GenerationId, TenantId
 from core.log import get_logger, may_fail
 from pipelines.index.generations.follow import Follower
@@ -31,16 +32,20 @@ async def work_off(tools: IngestTools, writer: IndexWriter, jobs: Sequence[Job],
     def say(stage: str, work: Work, embedded: int | None = None) -> None:
         kept.progress[work.job.id] = progress_of(stage, len(work.elements), len(work.passages), embedded)
 
-    works = await fetch(tools, ingest_jobs)
+    with tracing.span("ingest.fetch"):
+        works = await fetch(tools, ingest_jobs)
     for step, stage in ((parse, "parsed"), (chunk, "chunked")):
-        works = await step(tools, works)
+        with tracing.span(f"ingest.{step.__name__}"):
+            works = await step(tools, works)
         for work in works:
             say(stage, work)
-    works = await embed(tools, works, lambda work, count: say("chunked", work, count))
+    with tracing.span("ingest.embed"):
+        works = await embed(tools, works, lambda work, count: say("chunked", work, count))
     for work in works:
         say("embedded", work, len(work.passages))
     deletes = await forget(tools, [Work(job=job) for job in jobs if job.kind is JobKind.DELETE])
-    return await writer.commit([*works, *deletes])
+    with tracing.span("ingest.commit"):
+        return await writer.commit([*works, *deletes])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,8 @@ class IngestLane:
             return 0
         async with keep(self.letterbox, jobs, lease=self.lease) as kept:
             try:
-                outcome = await work_off(self.tools, self.writer, jobs, kept)
+                with tracing.span("ingest.batch", codexos__jobs=len(jobs)):
+                    outcome = await work_off(self.tools, self.writer, jobs, kept)
             except asyncio.CancelledError:
                 await self._put_back(kept)
                 raise

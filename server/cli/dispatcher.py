@@ -6,7 +6,7 @@ import signal
 import socket
 from datetime import timedelta
 
-from core import log
+from core import log, tracing
 from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
@@ -32,7 +32,8 @@ def main(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
     log.configure(level=settings.log_level)
     root_key.check(settings)
-    asyncio.run(_work(settings))
+    with tracing.sending_to(settings.traces_endpoint, part="dispatcher"):
+        asyncio.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:

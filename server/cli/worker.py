@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 
-from core import log
+from core import log, tracing
 from core.clock import SystemClock
 from core.settings import Settings
 from pipelines.assembly import open_ingestion
@@ -16,7 +16,14 @@ from stores.sql.models import Lane
 
 def main(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then end this process."""
-    asyncio.run(_work(settings))
+    asyncio.run(_end_traced(settings))
+
+
+async def _end_traced(settings: Settings) -> None:
+    with tracing.sending_to(settings.traces_endpoint, part="worker"):
+        await _work(settings)
+    # A thread may still be embedding a batch that was put back; waiting for it would only delay the end.
+    os._exit(0)
 
 
 async def _work(settings: Settings) -> None:
@@ -44,5 +51,3 @@ async def _work(settings: Settings) -> None:
         await lane.run(stop)
         heart.cancel()
         warming.cancel()
-    # A thread may still be embedding a batch that was put back; waiting for it would only delay the end.
-    os._exit(0)

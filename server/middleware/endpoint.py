@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sanic import Request
 from sanic.response import HTTPResponse
 
+from core import tracing
 from core.errors import ApiError, AuthenticationFailed, AuthorizationFailed, ValidationFailed
 from server.auth.principal import Principal
 from server.middleware.authenticate import Authenticator, permit
@@ -65,10 +66,15 @@ def endpoint(
 
     async def handle(request: Request, **path: str) -> HTTPResponse | None:
         request.ctx.operation = operation
-        with metrics.in_flight():
+        traced = request.headers.getall("traceparent", [])
+        with metrics.in_flight(), tracing.serving(operation.method, operation.path, traced) as tell:
             try:
-                return await passed(request, path)
+                answer = await passed(request, path)
+                if answer is not None:
+                    tell(http__response__status_code=answer.status, failed=answer.status >= 500)
+                return answer
             except ApiError as error:
+                tell(http__response__status_code=error.status)
                 request.ctx.error_code = error.code
                 raise
 

@@ -10,7 +10,7 @@ from functools import partial
 import httpx
 from sanic import Request
 
-from core import log
+from core import log, tracing
 from core.clock import SystemClock
 from core.ids import new_id
 from core.settings import Settings
@@ -137,6 +137,13 @@ class Parts:
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Open the stores and begin to load the model; close everything at the end of the block."""
     log.configure(level=settings.log_level)
+    with tracing.sending_to(settings.traces_endpoint, part="api"):
+        async with _opened(settings) as parts:
+            yield parts
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Parts]:
     clock = SystemClock()
     database = Database(settings.sql_url)
     redis = connect(settings.redis_connection)

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from core import tracing
 from core.errors import ServiceUnavailable
 from core.ids import TenantId
 from pipelines.document import Hit
@@ -104,7 +105,9 @@ class Answering:
             compile_filters(question.filters)
             return Found(index=index, version=version, retrieved=nothing(question))
         reranking = self.rerankings.of(index.embedder) if question.rerank else None
-        retrieved = await retrieve(index.table, index.embedder, question, index.visible, reranking)
+        with tracing.span("query.retrieve") as tell:
+            retrieved = await retrieve(index.table, index.embedder, question, index.visible, reranking)
+            tell(codexos__hits=len(retrieved.hits))
         return Found(index=index, version=version, retrieved=retrieved)
 
     def _explanation(self, request: QueryRequest, found: Found) -> Explanation:

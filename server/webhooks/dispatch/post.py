@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from core import tracing
 from core.clock import Clock
 from core.log import get_logger
 from server.webhooks.dispatch.delivery import Claimed, Ended, Recipient
@@ -33,6 +34,12 @@ class Post:
 
     async def send(self, claimed: Claimed) -> Ended:
         """Try a delivery once. Never raises for anything that the endpoint does."""
+        with tracing.span("webhook.delivery", codexos__attempt=claimed.attempt) as tell:
+            ended = await self._send(claimed)
+            tell(failed=not ended.succeeded, http__response__status_code=ended.status or 0)
+            return ended
+
+    async def _send(self, claimed: Claimed) -> Ended:
         started_at, began = self.clock.now(), time.perf_counter()
 
         def ended(**how: object) -> Ended:

@@ -85,13 +85,14 @@ async def test_an_index_leads_to_packed_sitemaps(site: Website) -> None:
 
 
 async def test_other_sites_are_not_followed(site: Website) -> None:
-    """A sitemap speaks for its own host: whatever else it names is left out, inner addresses above all."""
+    """A sitemap speaks for its own host: other names, inner addresses above all, and what is no URL are left out."""
     async with website() as other:
         site.pages["/sitemap.xml"] = answer(
             urlset(
                 entry(f"{other.url}/a"),
                 entry("http://169.254.169.254/"),
                 entry("file:///etc/passwd"),
+                entry("http://["),
                 entry(f"{site.url}/a"),
             )
         )

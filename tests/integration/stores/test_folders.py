@@ -112,8 +112,10 @@ async def test_a_folder_that_is_a_link_out_of_its_root_is_no_folder(opened: Path
         "file:///srv",
         "file:///srv/documents/../etc",
         "file:///srv/documents/%2e%2e/x",
+        "file://[",
+        "file://[/srv/documents",
     ],
 )
 def test_names_outside_the_roots_are_refused(location: str) -> None:
-    """Neighbours with a longer name, parents, and dots however they are spelled."""
+    """Neighbours with a longer name, parents, dots however they are spelled, and text that is no URL."""
     assert not is_below(location, ["file:///srv/documents"])
