@@ -1,16 +1,13 @@
-"""What giving a secret out costs: over HTTP with the embedded store, and how much of that is cryptography; and how
-many connections that takes to a HashiCorp Vault.
+"""What giving a secret out costs: over HTTP with the embedded store, and how much of that is cryptography.
 
     python -m benchmarks.vault [--reads 1000] [--bytes 100]
 
 One client, one request after another. A read commits use, audit entry and event before it answers; a list of secrets,
-which commits nothing, says what the hall and the client cost. The Vault is the fake of the tests, on this machine: what
-a real one takes comes on top.
+which commits nothing, says what the hall and the client cost.
 """
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import time
@@ -25,7 +22,6 @@ from core.ids import TenantId, new_id
 from core.settings import Settings
 from stores.secret_values import SecretValues
 from stores.sql.engine import Database
-from tests.fakes.vault_server import ROLE_ID, SECRET_ID, FakeVault, serving
 from vault.embedded import EmbeddedStore
 from vault.open import open_envelope
 from vault.store import Place
@@ -50,10 +46,13 @@ async def unsealing(installed: Installation, settings: Settings, times: int, val
     place = Place(tenant_id=TenantId(installed.tenant_id), key="bench", version=1)
     value_id = await store.write(place, value)
     async with database.reading() as session:
-        found = await SecretValues(session, place.tenant_id).find(value_id)
+        values = SecretValues(session, place.tenant_id)
+        row = await values.find(value_id)
+        held = await values.newest_key()
     await database.dispose()
-    assert found is not None
-    return statistics.median(_microseconds(lambda: store.unsealed(place, *found)) for _ in range(times))
+    assert row is not None
+    assert held is not None
+    return statistics.median(_microseconds(lambda: store.unsealed(place, row, held)) for _ in range(times))
 
 
 def _microseconds(do: Callable[[], object]) -> float:
@@ -80,33 +79,12 @@ async def run(reads: int, size: int) -> None:
     print(f"  unsealing p50 {crypto:6.1f} µs, {crypto / 10 / p50:.2f} % of a read")
 
 
-async def run_elsewhere(reads: int, size: int) -> None:
-    print(heading("Giving a secret out, HashiCorp store, a fake Vault, SQLite"))
-    with serving(FakeVault()) as vault:
-        known = {"address": vault.url, "role_id": ROLE_ID, "secret_id": SECRET_ID}
-        environment = {"CODEXOS_EMBEDDER": "hashed", "CODEXOS_HTTP_WORKERS": "1"}
-        environment["CODEXOS_HASHICORP_VAULT"] = json.dumps(known)
-        async with installation(**environment) as installed, system(installed, parts=("api",)) as running:
-            stored = await running.client.post(SECRETS, json={"key": "app/bench", "value": "x" * size})
-            stored.raise_for_status()
-            await timed(running.client, f"{SECRETS}/app/bench", 50)  # warm
-            vault.asked.clear()
-            read = await timed(running.client, f"{SECRETS}/app/bench", reads)
-            one_by_one = vault.connections
-            await asyncio.gather(*(timed(running.client, f"{SECRETS}/app/bench", reads // 32) for _ in range(32)))
-    print(f"  {size} bytes, {reads} reads, load {os.getloadavg()[0]:.1f}")
-    print(f"  read      p50 {statistics.median(read):6.2f} ms   p95 {quantile(read, 0.95):6.2f} ms")
-    print(f"  {len(vault.asked)} requests to the Vault over {vault.connections} connections, ", end="")
-    print(f"{one_by_one} of them for one after another")
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description="What giving a secret out costs.")
     arguments.add_argument("--reads", type=int, default=1000)
     arguments.add_argument("--bytes", type=int, default=100)
     given = arguments.parse_args()
     asyncio.run(run(given.reads, given.bytes))
-    asyncio.run(run_elsewhere(given.reads, given.bytes))
 
 
 if __name__ == "__main__":
