@@ -30,6 +30,7 @@ from core.ids import TenantId, content_id
 from core.log import may_fail
 from server.auth.principal import Principal
 from server.errors import error_response
+from server.openapi.answers import TOLD_AGAIN
 from server.openapi.models import Upload
 from server.openapi.registry import Keyed, Operation
 from stores.idempotency import Claim, IdempotencyRecords, KeptAnswer
@@ -74,6 +75,9 @@ class Effects:
         tenant_id: TenantId | None = principal.tenant_id if principal is not None else None
         claimed = await self._records.claim(identity, fingerprint, tenant_id, earlier=earlier)
         if isinstance(claimed, KeptAnswer):
+            if TOLD_AGAIN in claimed.headers:
+                request.ctx.told_again = claimed.headers[TOLD_AGAIN]
+                return await call()
             return self._replayed(identity, claimed)
         async with self._kept_alive(claimed):
             return await self._attempt(request, claimed, call)
@@ -109,8 +113,9 @@ class Effects:
         async with self._database.unit_of_work() as work:
             effect = request.ctx.effect = Effect(self, work, claim)
             answer = await call()
-            if answer is None:  # it went out piece by piece: there is nothing to keep for a retry
-                await work.commit()
+            if answer is None:  # it went out piece by piece: there is nothing more to keep for a retry
+                if work.is_open:
+                    await work.commit()
             elif work.is_open:
                 await effect.settle(answer)
             elif claim is not None:
