@@ -219,6 +219,18 @@ class Settings(BaseSettings):
         le=1000,
         description="Deliveries one dispatcher sends at once; a killed one repeats no more than these.",
     )
+    agents_in_flight: int = Field(
+        256, ge=1, le=10_000, description="Executions that one process of agents runs at once; others wait their turn."
+    )
+    agents_per_tenant: int = Field(
+        64, ge=1, le=10_000, description="Executions of one tenant that run at once, in all processes together."
+    )
+    agents_lease_seconds: float = Field(
+        4.0,
+        ge=1,
+        le=300,
+        description="When a process of agents is killed, others go on with its executions after this.",
+    )
     source_folders: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Folders that sources of type folder may be in, e.g. file:///srv/documents,s3://bucket/prefix.",

@@ -194,7 +194,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         cursors=cursors,
         stopping=asyncio.Event(),
     )
-    answering = Answering(indexes=indexes, rerankings=_rerankings(settings))
+    answering = Answering(indexes=indexes, rerankings=rerankings(settings))
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     tenants = Tenants(
         database=database, clock=clock, audit=audit, memberships=memberships, new_id=new_id, cursors=cursors
@@ -248,7 +248,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=answering,
-                answers=Answers(answering=answering, models=_models(settings, http)),
+                answers=Answers(answering=answering, models=chat_models(settings, http)),
                 generations=GenerationService(
                     database=database,
                     generations=indexes.generations,
@@ -338,7 +338,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             await database.dispose()
 
 
-def _models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
+def chat_models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
+    """Return the language models of this installation, by name."""
     return {
         name: OpenAIChat(
             name,
@@ -368,7 +369,8 @@ def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
     )
 
 
-def _rerankings(settings: Settings) -> Rerankings:
+def rerankings(settings: Settings) -> Rerankings:
+    """Return who reads the best passages again."""
     endpoint, timeout_seconds = settings.rerank_endpoint, settings.rerank_timeout_seconds
     if endpoint is None:
         return Rerankings(SentenceReranker, timeout_seconds=timeout_seconds)

@@ -88,9 +88,9 @@ def test_answer_is_checked_in_bounded_time() -> None:
     large: dict[str, Json] = {"items": {"anyOf": [{"const": number} for number in range(400)]}}
     answer: Json = ["x"] * 50_000
     assert fault(large) is None
-    began = time.monotonic()
+    began = time.thread_time()
     found = mismatch(answer, large)
     assert found is not None
     assert "too large" in found.message
     assert mismatch(answer, {"items": {"type": "string"}}) is None
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
