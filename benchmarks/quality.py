@@ -173,6 +173,13 @@ def shortfalls(figures: Mapping[str, Figures], *, whole: bool = True) -> list[st
     return found
 
 
+async def _measured(collection: Collection, chosen: argparse.Namespace) -> Figures:
+    if chosen.http:
+        return figures_of(collection, await measured_runs(collection))
+    embedder = open_embedder("local", model_folder=chosen.model_folder, threads=chosen.threads)
+    return await measure(collection, embedder, rerank=chosen.rerank)
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True, help="folder of collections in BEIR's layout")
@@ -184,12 +191,10 @@ def main() -> int:
     chosen = options.parse_args()
     collections = [read_collection(chosen.data / name) for name in chosen.sets.split(",")]
     print(heading("Retrieval quality over HTTP" if chosen.http else "Retrieval quality"))
-    if chosen.http:
-        figures = {each.name: figures_of(each, asyncio.run(measured_runs(each))) for each in collections}
-    else:
-        embedder = open_embedder("local", model_folder=chosen.model_folder, threads=chosen.threads)
-        figures = {each.name: asyncio.run(measure(each, embedder, rerank=chosen.rerank)) for each in collections}
-    print(report(figures))
+    figures: dict[str, Figures] = {}
+    for each in collections:
+        figures[each.name] = asyncio.run(_measured(each, chosen))
+        print(report({each.name: figures[each.name]}), flush=True)  # hours may lie between two
     faults = shortfalls(figures, whole=not chosen.http)
     print("\n".join(["", *faults]) if faults else "\nAll figures are as they have to be.")
     return 1 if faults else 0
