@@ -74,7 +74,10 @@ def _planned(node: Node, order: int, registry: Registry) -> PlannedNode:
         order=order,
         ways=[],
         fixed=None if _has_templates(_rendered_part(node.config, node_type)) else config_of(node_type, node.config),
-        body=plan_of(definition_of(body), registry) if isinstance(body, dict) else None,
+        # The body of a request is no flow.
+        body=plan_of(definition_of(body), registry)
+        if isinstance(body, dict) and "body" in node_type.raw_fields
+        else None,
     )
 
 

@@ -13,17 +13,23 @@ from server.agents.flow.faults import Checked, CheckedType, Reference, Visible, 
 
 BODY = "body"
 SECRET = "$secret"
+_PREFIX = "prefix"
 _MOST_FAULTS = 50
 _LONGEST_NAME = 255
 # Nothing but one node's output, or a field of it: then its type is known before it runs.
 _ONE_OUTPUT = re.compile(r"\s*\{\{-?\s*nodes\.(\w+)\.output((?:\.\w+)*)\s*-?\}\}\s*")
 
 
+def has_body(node_type: CheckedType) -> bool:
+    """Whether nodes of this type run others, which stand in their configuration."""
+    return BODY in node_type.raw_fields
+
+
 def check_config(checked: Checked, config: Mapping[str, Json], at: str, node_type: CheckedType, see: Visible) -> bool:
     """Note what is wrong with it and what it refers to; return whether it fits its type so far."""
     before = len(checked.faults)
     _check_texts(checked, config, at, node_type, see)
-    for pointer, secret in _secrets(dict(config), at, skip=BODY):
+    for pointer, secret in _secrets(dict(config), at, skip=BODY if has_body(node_type) else ""):
         _check_secret(checked, secret, pointer)
     _check_model(checked, config, at, node_type)
     _check_fit(checked, config, at, node_type, see)
@@ -31,16 +37,18 @@ def check_config(checked: Checked, config: Mapping[str, Json], at: str, node_typ
 
 
 def _check_texts(checked: Checked, config: Mapping[str, Json], at: str, node_type: CheckedType, see: Visible) -> None:
-    said_in_cel = _condition_fields(model_of(node_type))
+    said_in_cel = _fields_said_in("cel", model_of(node_type))
+    filled_in_later = _fields_said_in("template", model_of(node_type))
+    inside = see.inside() if has_body(node_type) else see
     for name, value in config.items():
-        if name == BODY:
-            continue
         raw = name in node_type.raw_fields
+        if raw and name == BODY:
+            continue
         for pointer, text in _strings(value, f"{at}/{escaped(name)}"):
-            if not raw:
+            if not raw or _named(pointer) in filled_in_later:
                 check_template(checked, text, pointer, see)
             elif _named(pointer) in said_in_cel:
-                check_condition(checked, text, pointer, see)
+                check_condition(checked, text, pointer, inside)
 
 
 def check_template(checked: Checked, text: str, at: str, see: Visible) -> None:
@@ -65,8 +73,12 @@ def check_condition(checked: Checked, text: str, at: str, see: Visible) -> None:
 
 def _check_secret(checked: Checked, secret: Mapping[str, Json], at: str) -> None:
     key = secret[SECRET]
-    if len(secret) > 1 or not isinstance(key, str) or not 0 < len(key) <= _LONGEST_NAME:
-        checked.fault("bad_secret", at, 'A secret is referred to as {"$secret": "its key"} and nothing else.')
+    prefix = secret.get(_PREFIX, "")
+    if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_NAME or secret.keys() - {SECRET, _PREFIX}:
+        told = 'A secret is referred to as {"$secret": "its key"}, perhaps with a "prefix", and nothing else.'
+        checked.fault("bad_secret", at, told)
+    elif not isinstance(prefix, str) or templates.is_template(prefix):
+        checked.fault("bad_secret", f"{at}/{_PREFIX}", "What stands before a secret is text, and no template.")
     elif templates.is_template(key):
         # Who may run a flow would choose which secret it takes.
         checked.fault("bad_secret", f"{at}/{SECRET}", "A secret is named in the flow; no template can choose it.")
@@ -80,6 +92,8 @@ def _check_model(checked: Checked, config: Mapping[str, Json], at: str, node_typ
     except ValidationError as error:
         told = {fault.pointer for fault in checked.faults}
         for each in error.errors(include_url=False)[:_MOST_FAULTS]:
+            if each["loc"][:1] == (BODY,) and has_body(node_type) and isinstance(config.get(BODY), Mapping):
+                continue  # the check of the body says it, and more
             pointer, value = _located(config, at, each["loc"], missing=each["type"] == "missing")
             rendered = not each["loc"] or each["loc"][0] not in node_type.raw_fields
             if isinstance(value, str) and templates.is_template(value) and rendered:
@@ -164,14 +178,14 @@ def _any_of(types: frozenset[str]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _condition_fields(model: type[BaseModel]) -> frozenset[str]:
-    """Return the names of fields, at whatever depth, that hold conditions: their schema says `format: cel`."""
+def _fields_said_in(language: str, model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of fields, at whatever depth, whose schema has this `format`: cel, or template."""
     schema = model.model_json_schema()
     found: set[str] = set()
     for each in (schema, *schema.get("$defs", {}).values()):
         for name, field in each.get("properties", {}).items():
             choices = (field, field.get("items", {}), *field.get("anyOf", ()))
-            if any(choice.get("format") == "cel" for choice in choices):
+            if any(choice.get("format") == language for choice in choices):
                 found.add(name)
     return frozenset(found)
 

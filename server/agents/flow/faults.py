@@ -76,6 +76,10 @@ class Visible:
         """Return what is seen once this node has finished as well."""
         return replace(self, before=self.before | self._bit(name))
 
+    def inside(self) -> "Visible":
+        """Return what the nodes of a body see before any of them has finished."""
+        return Visible(types={}, places={}, before=0, around=self)
+
     def fault_of(self, roots: frozenset[str], nodes: frozenset[str]) -> str | None:
         """Return what a text that speaks of these says wrong, in one sentence, or None."""
         if self.around is None and not roots.isdisjoint({"item", "index"}):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from server.agents.flow.configuration import BODY, check_condition, check_config
+from server.agents.flow.configuration import BODY, check_condition, check_config, has_body
 from server.agents.flow.definition import ERROR_PORT, Json
 from server.agents.flow.faults import Checked, CheckedType, Reference, Visible
 from server.agents.flow.graph import Graph
@@ -177,7 +177,7 @@ class _Frame:
             self._sound.add(node["id"])
         self._note_references(config, at)
         body = config.get(BODY)
-        if not (BODY in node_type.raw_fields and isinstance(body, Mapping)):
+        if not (has_body(node_type) and isinstance(body, Mapping)):
             return
         if self._depth == DEEPEST_BODY:
             self._checked.fault("too_deep", f"{at}/{BODY}", f"Bodies stand in one another up to {DEEPEST_BODY} deep.")

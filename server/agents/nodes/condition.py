@@ -17,6 +17,7 @@ class ConditionConfig(NodeConfig):
         min_length=1,
         max_length=conditions.MOST_CHARACTERS,
         description="A CEL expression over input, context, nodes and output, which is what led here.",
+        json_schema_extra={"format": "cel"},
     )
 
     @field_validator("expression")

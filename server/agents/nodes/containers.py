@@ -63,7 +63,10 @@ class LoopConfig(NodeConfig):
     body: Body = Field(description="What runs each turn; `item` is what the turn before came to.")
     initial: Any = Field(None, description="`item` of the first turn.")
     while_: str | None = Field(
-        None, alias="while", description="A CEL expression over `output` of the turn, asked after it: whether to go on."
+        None,
+        alias="while",
+        description="A CEL expression over `output` of the turn, asked after it: whether to go on.",
+        json_schema_extra={"format": "cel"},
     )
     max_iterations: int = Field(
         100, ge=1, le=_MOST_ITERATIONS, description="It ends after so many turns at the latest."

@@ -35,6 +35,7 @@ class HttpConfig(NodeConfig):
         min_length=1,
         max_length=8192,
         description="Where to. If its host is a template, `allowed_hosts` has to say which.",
+        json_schema_extra={"format": "template"},
     )
     allowed_hosts: list[str] = Field(
         default=[], max_length=100, description="The only hosts that this node calls, if there are any here."

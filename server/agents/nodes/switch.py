@@ -20,7 +20,9 @@ class Case(BaseModel):
 
     name: str = Field(min_length=1, max_length=100, description="The port by which this case leaves.")
     equals: Any = Field(None, description="Taken where the switch's value is this.")
-    condition: str | None = Field(None, description="Taken where this CEL expression holds.")
+    condition: str | None = Field(
+        None, description="Taken where this CEL expression holds.", json_schema_extra={"format": "cel"}
+    )
 
     @field_validator("condition")
     @classmethod

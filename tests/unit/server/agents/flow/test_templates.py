@@ -161,10 +161,10 @@ _BIG: dict[str, Json] = {
 )
 def test_template_that_would_run_away_is_stopped(text: str) -> None:
     """Neither time nor memory is without bound, whatever the values are."""
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(CodexError):
         templates.render(text, _BIG)
-    assert time.process_time() - began < 5  # a quarter of a second, and what compiling it takes
+    assert time.thread_time() - began < 5  # of the processor: the machine may be busy
 
 
 def test_names_tell_what_a_template_looks_at() -> None:
