@@ -136,6 +136,10 @@ class Settings(BaseSettings):
         0, ge=0, le=10, description="Proxies in front whose X-Forwarded-For is believed; 0 believes none."
     )
     public_url: str = Field("http://localhost:8000", description="Address clients use; the issuer of access tokens.")
+    websocket_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins of pages that may open a WebSocket, besides the API's own. E.g. https://app.example.com.",
+    )
     smtp: SmtpSettings | None = Field(
         None,
         description="Who sends mail to users, as JSON: "
@@ -279,7 +283,7 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
 
-    @field_validator("egress_allow", "source_folders", mode="before")
+    @field_validator("egress_allow", "source_folders", "websocket_origins", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

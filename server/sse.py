@@ -37,23 +37,26 @@ async def streamed(request: Request, events: AsyncIterator[Event], *, at_once: b
     """Send `events` as they come; a comment whenever there was none for a while.
 
     What fails before the first is an error like any other, unless the answer begins `at_once`: the first may be long
-    in coming. What fails later is told as an event `error`, the last one; it has no number that one could go on from.
+    in coming. What fails later is told as an event `error`, the last one; where events bring numbers to go on from,
+    it has none.
     So does a credential that ends meanwhile.
     """
     async with aclosing(_heard(events, until=until_ended(request), begun=at_once)) as heard:  # type: ignore[type-var]
         first = None if at_once else await anext(heard)
         response = await request.respond(content_type=MEDIA_TYPE, headers=_HEADERS)
         await response.send(_written(1, first))
-        sent = 0 if first is None else 1
+        sent, own_numbers = 0 if first is None else 1, at_once
         try:
             async for event in heard:
                 sent += event is not None
+                own_numbers = own_numbers or (event is not None and event.number is not None)
                 await response.send(_written(sent, event))
         except ApiError as error:
-            await response.send(_written(None, _failure(request, error)))
+            await response.send(_written(None if own_numbers else sent + 1, _failure(request, error)))
         except Exception:
             log.exception("stream.failed")
-            await response.send(_written(None, _failure(request, ApiError("Something went wrong on our side."))))
+            failure = _failure(request, ApiError("Something went wrong on our side."))
+            await response.send(_written(None if own_numbers else sent + 1, failure))
         await response.eof()
 
 

@@ -17,6 +17,7 @@ from server.agents.executions.following.routes import following
 from server.agents.executions.routes import executions
 from server.agents.flows.routes import flows
 from server.agents.schedules.routes import schedules
+from server.app.sockets import MAX_MESSAGE_BYTES, make_sockets, open_sockets
 from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
@@ -75,6 +76,9 @@ _CONFIG = {
     "MOTD": False,
     "REQUEST_MAX_SIZE": _DRAINED_BYTES,
     "REQUEST_TIMEOUT": 30,
+    "WEBSOCKET_MAX_SIZE": MAX_MESSAGE_BYTES,
+    "WEBSOCKET_PING_INTERVAL": 20,
+    "WEBSOCKET_PING_TIMEOUT": 20,
     "RESPONSE_TIMEOUT": 90,  # longer than the longest `Prefer: wait`
 }
 
@@ -129,6 +133,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
             methods=[operation.method],
             name=operation.name,
         )
+    open_sockets(app, settings)
     passage.watch(app, limits=_tell_limits, tells=_serve_deprecated(app, listed, clock or SystemClock()))
     _register_life(app, settings, open_parts)
     return app
@@ -175,6 +180,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
             bodies=BodyReader(max_bytes=settings.max_upload_bytes),
             effects=Effects(parts.database, parts.idempotency, parts.envelope),
         )
+        app.ctx.sockets = make_sockets(parts)
 
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.jobs.stopping.set()

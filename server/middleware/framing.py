@@ -8,7 +8,7 @@ import re
 
 from sanic.exceptions import BadRequest
 from sanic.http.http1 import HTTP_CONTINUE, Http
-from sanic.server.protocols.http_protocol import HttpProtocol
+from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
 from server.errors import MalformedHttp
 
@@ -102,7 +102,7 @@ class _StrictHttp(Http):
         return MalformedHttp(fault)
 
 
-class StrictProtocol(HttpProtocol):
+class StrictProtocol(WebSocketProtocol):
     """What the server speaks with every client."""
 
     __slots__ = ()
