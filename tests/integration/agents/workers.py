@@ -1,6 +1,7 @@
 """Workers of executions in this process, over real stores, and the service that executions are asked of."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def service(database: Database, home: Path) -> ExecutionService:
         audit=AuditLog(clock),
         clock=clock,
         new_id=new_id,
-        cursors=Cursors(lambda text: text.encode().ljust(32, b"0")[:32]),
+        cursors=Cursors(lambda content: [hashlib.sha256(content).digest()]),
     )
 
 
