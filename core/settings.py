@@ -63,6 +63,8 @@ class HashicorpVault(BaseModel):
     namespace: str | None = None
     ca_file: Path | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    transit_mount: Annotated[str, Field(min_length=1)] = "transit"
+    transit_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
     token: SecretStr | None = None
     role_id: str | None = None
     secret_id: SecretStr | None = None
@@ -119,7 +121,7 @@ class Settings(BaseSettings):
     )
     root_key_file: Path | None = Field(
         None,
-        description="File with 32 bytes in hex that seal all secrets; empty is root-key in the data folder.",
+        description="File of root keys, 32 bytes in hex a line, the first seals; empty is root-key in the data folder.",
     )
     rate_limit_authenticated_per_minute: int = Field(
         100, ge=1, le=1_000_000_000, description="Requests a minute for each key or user in a tenant."

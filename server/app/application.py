@@ -13,6 +13,7 @@ from sanic.config import Config
 from sanic.response import BaseHTTPResponse
 
 from core.clock import Clock, SystemClock
+from server.agents.executions.following.routes import following
 from server.agents.executions.routes import executions
 from server.agents.flows.routes import flows
 from server.agents.schedules.routes import schedules
@@ -25,7 +26,7 @@ from server.auth.tenants.routes import tenants
 from server.credentials.routes import credentials
 from server.errors import EnvelopeErrorHandler
 from server.health.routes import health
-from server.middleware import request_id, request_log
+from server.middleware import passage
 from server.middleware.authenticate import Authenticator
 from server.middleware.body import BodyReader
 from server.middleware.endpoint import Hall, endpoint
@@ -110,6 +111,7 @@ def operations() -> list[Operation]:
             flows,
             schedules,
             executions,
+            following,
         )
     )
 
@@ -127,12 +129,7 @@ def create_app(settings: "Settings", *, open_parts: OpenParts | None = None, clo
             methods=[operation.method],
             name=operation.name,
         )
-    _serve_deprecated(app, listed, clock or SystemClock())
-    app.register_middleware(request_id.begin, "request")
-    app.register_middleware(request_log.begin, "request")
-    app.register_middleware(request_log.finish, "response")  # the first one runs last
-    app.register_middleware(request_id.finish, "response")
-    app.register_middleware(_tell_limits, "response")
+    passage.watch(app, limits=_tell_limits, tells=_serve_deprecated(app, listed, clock or SystemClock()))
     _register_life(app, settings, open_parts)
     return app
 
@@ -145,14 +142,16 @@ def _published() -> tuple[str, str]:
     return json.dumps(published, separators=(",", ":")), page(published, catalogue(listed))
 
 
-def _serve_deprecated(app: App, listed: list[Operation], clock: Clock) -> None:
+def _serve_deprecated(app: App, listed: list[Operation], clock: Clock) -> list[passage.Tell]:
+    tells = []
     for version in DEPRECATED:
         by_successor = adapted(listed, version)
         for successor, operation in by_successor.items():
             handle = until_sunset(endpoint(operation, _hall), version, successor=successor, clock=clock)
             app.add_route(handle, operation.route, methods=[operation.method], name=operation.name)
         successors = {operation.path: successor for successor, operation in by_successor.items()}
-        app.register_middleware(telling(version, successors), "response")
+        tells.append(telling(version, successors))
+    return tells
 
 
 def _hall(request: Request) -> Hall:
@@ -180,6 +179,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.jobs.stopping.set()
         app.ctx.parts.executions.stopping.set()
+        app.ctx.parts.followers.stop()
 
     async def close_everything(app: App) -> None:
         await opened.aclose()

@@ -13,7 +13,7 @@ from server.openapi.registry import Operation
 from server.openapi.versions import CURRENT, DeprecatedVersion
 
 Endpoint = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
-Finish = Callable[[Request, BaseHTTPResponse], Coroutine[Any, Any, None]]
+Tell = Callable[[Request, BaseHTTPResponse], None]
 
 # What the API reference knew before v1. The bodies are those of v1: see docs/decisions/0009.
 NAMES_IN_V0 = frozenset({"ingest", "query_documents"})
@@ -48,14 +48,14 @@ def until_sunset(endpoint: Endpoint, version: DeprecatedVersion, *, successor: s
     return handle
 
 
-def telling(version: DeprecatedVersion, successors: Mapping[str, str]) -> Finish:
-    """Return the middleware that puts the dates on every answer below the version's paths, refusals too.
+def telling(version: DeprecatedVersion, successors: Mapping[str, str]) -> Tell:
+    """Return what puts the dates on every answer below the version's paths, refusals too.
 
     `successors` names the path that comes after each of the version's; what it does not know has the version itself.
     """
 
-    async def finish(request: Request, response: BaseHTTPResponse) -> None:
+    def tell(request: Request, response: BaseHTTPResponse) -> None:
         if request.path.startswith(version.prefix):
             response.headers.update(version.headers(successors.get(request.path, f"/api/{CURRENT}")))
 
-    return finish
+    return tell

@@ -26,10 +26,11 @@ from server.cli.clockwork import clockwork
 from server.rag.answers.service import Answers
 from server.rag.queries.service import Answering
 from server.rag.query_index import QueryEmbedders, QueryIndexes
-from server.wiring import chat_models, rerankings
+from server.wiring.configured import chat_models, rerankings
 from stores.blobs import BlobStore
 from stores.egress import Allowance, Egress
 from stores.generations import Generations
+from stores.hints import Hints
 from stores.index_history import IndexHistory
 from stores.lance import LanceStore
 from stores.outbox import Outbox
@@ -59,10 +60,11 @@ async def _work(settings: Settings) -> None:
     egress = Egress(allow=Allowance.of(settings.egress_allow), user_agent=_USER_AGENT)
     registry = build_registry(clock=clock, world=_world(settings, database, clock, http, egress))
     ledger = Ledger(database, clock, outbox, lease=timedelta(seconds=settings.agents_lease_seconds))
+    telling = _Telling(Hints(redis))
     scribe = Scribe(
         ledger=ledger,
         blobs=blobs,
-        committed=_heard_by_nobody,
+        committed=telling,
         cancel=lambda execution_id: worker.cancel(execution_id),
     )
     worker = Worker(
@@ -117,5 +119,14 @@ def _world(
     return World(answering=answering, answers=Answers(answering=answering, models=models), models=models, egress=egress)
 
 
-def _heard_by_nobody(_execution_ids: Sequence[str]) -> None:
-    """Followers look by themselves."""
+class _Telling:
+    """Hints to followers, each sent while the next steps are on their way."""
+
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, execution_ids: Sequence[str]) -> None:
+        task = asyncio.create_task(self._hints.tell(execution_ids))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

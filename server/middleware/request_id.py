@@ -1,8 +1,7 @@
-"""Give every request an id, the client's own if it is sane, and put it on the answer and on every log line."""
+"""Give every request an id, the client's own if it is sane, and put it on the answer."""
 
 import re
 
-import structlog
 from sanic import Request
 from sanic.response import BaseHTTPResponse
 
@@ -15,12 +14,9 @@ _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def begin(request: Request) -> None:
-    """Bind the id to this request's logs. One connection serves many requests, so the last one's is cleared."""
     given = request.headers.getall(HEADER, [])
     sane = len(given) == 1 and _SANE.fullmatch(given[0])
     request.ctx.request_id = given[0] if sane else new_id()
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request.ctx.request_id)
 
 
 def finish(request: Request, response: BaseHTTPResponse) -> None:

@@ -4,12 +4,12 @@ import re
 import secrets
 import time
 
-import structlog
 from sanic import Request
 from sanic.response import BaseHTTPResponse
 
-from core.log import get_logger
+from core.log import begin_context, get_logger
 from server.auth.principal import Principal
+from server.errors import request_id_of
 from server.openapi.registry import Operation
 from server.telemetry import metrics
 from stores.gcra import Decision
@@ -24,9 +24,13 @@ _CONFLICTS = frozenset({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
 
 
 def begin(request: Request) -> None:
-    """Start the clock, and bind the trace that the request is part of to its logs."""
+    """Start the clock, and bind the request's id and the trace that it is part of to its logs.
+
+    One connection serves many requests: what the last one bound is gone.
+    """
     request.ctx.began = time.perf_counter()
-    structlog.contextvars.bind_contextvars(trace_id=trace_id_of(request.headers.getall("traceparent", [])))
+    traced = trace_id_of(request.headers.getall("traceparent", []))
+    begin_context(request_id=request_id_of(request), trace_id=traced)
 
 
 def finish(request: Request, response: BaseHTTPResponse) -> None:

@@ -7,7 +7,15 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-HEAVY = ("unstructured", "spacy", "dagster", "great_expectations", "polars", "onnx")
+HEAVY = (
+    "unstructured",
+    "spacy",
+    "dagster",
+    "great_expectations",
+    "polars",
+    "onnx",
+    "lance_namespace_urllib3_client.api",
+)
 REPORT = "import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules)))"
 
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
-import structlog
 from jsonschema import validate
 
+from core.log import context
 from core.tokens import new_api_key
 from server import errors
 from server.auth.principal import Scope
@@ -264,7 +264,7 @@ class Written:
         self.lines: list[dict[str, Any]] = []
 
     def error(self, event: str, **fields: Any) -> None:
-        self.lines.append({"event": event, **structlog.contextvars.get_contextvars(), **fields})
+        self.lines.append({"event": event, **context(), **fields})
 
 
 async def test_our_own_failure_tells_nothing(

@@ -178,6 +178,7 @@ ROWS = {
     "list_schedule_runs": Row(ids=SCHEDULE),
     "execute_flow": Row(body={"flow_id": "x", "mode": "background"}),
     "list_executions": Row(),
+    "follow_execution": Row(ids=EXECUTION),
     "get_execution": Row(ids=EXECUTION),
     "list_steps": Row(ids=EXECUTION),
     "cancel_execution": Row(ids=EXECUTION),
