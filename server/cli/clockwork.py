@@ -1,5 +1,7 @@
 """The clockwork of schedules from the settings: it works in the process that runs flows, beside the worker."""
 
+from collections.abc import Sequence
+
 from core.clock import Clock
 from core.ids import new_id
 from core.settings import Settings
@@ -27,5 +29,5 @@ def clockwork(settings: Settings, database: Database, outbox: Outbox, bell: Bell
     return Clockwork(schedules=wing.schedules)
 
 
-def _no_pages(_content: bytes) -> bytes:
+def _no_pages(_content: bytes) -> Sequence[bytes]:
     raise RuntimeError("nobody turns pages here")

@@ -83,7 +83,7 @@ def _wing(database: Database, clock: SetClock, folder: str) -> Agents:
         audit=AuditLog(clock),
         clock=clock,
         new_id=new_id,
-        cursors=Cursors(lambda content: content[:32].ljust(32)),
+        cursors=Cursors(lambda content: [content[:32].ljust(32)]),
     )
 
 
