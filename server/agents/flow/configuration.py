@@ -13,6 +13,7 @@ from server.agents.flow.faults import Checked, CheckedType, Reference, Visible, 
 
 BODY = "body"
 SECRET = "$secret"
+_PREFIX = "prefix"
 _MOST_FAULTS = 50
 _LONGEST_NAME = 255
 # Nothing but one node's output, or a field of it: then its type is known before it runs.
@@ -36,8 +37,8 @@ def check_config(checked: Checked, config: Mapping[str, Json], at: str, node_typ
 
 
 def _check_texts(checked: Checked, config: Mapping[str, Json], at: str, node_type: CheckedType, see: Visible) -> None:
-    said_in_cel = _fields_of_format(model_of(node_type), "cel")
-    filled_in_later = _fields_of_format(model_of(node_type), "template")
+    said_in_cel = _fields_said_in("cel", model_of(node_type))
+    filled_in_later = _fields_said_in("template", model_of(node_type))
     inside = see.inside() if has_body(node_type) else see
     for name, value in config.items():
         raw = name in node_type.raw_fields
@@ -72,8 +73,12 @@ def check_condition(checked: Checked, text: str, at: str, see: Visible) -> None:
 
 def _check_secret(checked: Checked, secret: Mapping[str, Json], at: str) -> None:
     key = secret[SECRET]
-    if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_NAME:
-        checked.fault("bad_secret", at, 'A secret is referred to as {"$secret": "its key"}.')
+    prefix = secret.get(_PREFIX, "")
+    if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_NAME or secret.keys() - {SECRET, _PREFIX}:
+        told = 'A secret is referred to as {"$secret": "its key"}, perhaps with a "prefix", and nothing else.'
+        checked.fault("bad_secret", at, told)
+    elif not isinstance(prefix, str) or templates.is_template(prefix):
+        checked.fault("bad_secret", f"{at}/{_PREFIX}", "What stands before a secret is text, and no template.")
     elif templates.is_template(key):
         # Who may run a flow would choose which secret it takes.
         checked.fault("bad_secret", f"{at}/{SECRET}", "A secret is named in the flow; no template can choose it.")
@@ -173,14 +178,14 @@ def _any_of(types: frozenset[str]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _fields_of_format(model: type[BaseModel], wanted: str) -> frozenset[str]:
-    """Return the names of fields, at whatever depth, that hold conditions (`cel`), or templates though they are raw."""
+def _fields_said_in(language: str, model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of fields, at whatever depth, whose schema has this `format`: cel, or template."""
     schema = model.model_json_schema()
     found: set[str] = set()
     for each in (schema, *schema.get("$defs", {}).values()):
         for name, field in each.get("properties", {}).items():
             choices = (field, field.get("items", {}), *field.get("anyOf", ()))
-            if any(choice.get("format") == wanted for choice in choices):
+            if any(choice.get("format") == language for choice in choices):
                 found.add(name)
     return frozenset(found)
 

@@ -14,6 +14,13 @@ async def test_every_example_works(database_url: str, tmp_path: Path) -> None:
     async with running(settings_for(tmp_path / "home", database_url)) as api:
         _, key = await api.tenant()
         said = await said_by(examples("docs/flows.md"), tmp_path, API=api.url, KEY=key)
-    for told in ('"code":"bad_template"', '"code":"dangling_edge"', '"published_version":2', '"total":1'):
+    for told in (
+        '"code":"bad_template"',
+        '"code":"dangling_edge"',
+        '"published_version":2',
+        '"total":1',
+        '"upcoming":["20',
+        '"next_at":null',
+    ):
         assert told in said, told
     assert said.count('"published_version":1') >= 2

@@ -149,7 +149,7 @@ def test_all_faults_come_at_once() -> None:
             [node("h", "http", url="x", token={"$secret": "{{ input.k }}"})],
             {("bad_secret", "/nodes/0/config/token/$secret")},
         ),
-        ([node("h", "http", url="x", token={"$secret": "k", "or": 1})], {("bad_config", "/nodes/0/config/token")}),
+        ([node("h", "http", url="x", token={"$secret": "k", "or": 1})], {("bad_secret", "/nodes/0/config/token")}),
         (
             [node("h", "http", url="x"), node("r", "retrieve", query="{{ nodes.h.output.count }}"), edge("h", "r")],
             {("type_mismatch", "/nodes/1/config/query")},
