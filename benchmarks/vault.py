@@ -46,13 +46,10 @@ async def unsealing(installed: Installation, settings: Settings, times: int, val
     place = Place(tenant_id=TenantId(installed.tenant_id), key="bench", version=1)
     value_id = await store.write(place, value)
     async with database.reading() as session:
-        values = SecretValues(session, place.tenant_id)
-        row = await values.find(value_id)
-        held = await values.newest_key()
+        found = await SecretValues(session, place.tenant_id).find(value_id)
     await database.dispose()
-    assert row is not None
-    assert held is not None
-    return statistics.median(_microseconds(lambda: store.unsealed(place, row, held)) for _ in range(times))
+    assert found is not None
+    return statistics.median(_microseconds(lambda: store.unsealed(place, *found)) for _ in range(times))
 
 
 def _microseconds(do: Callable[[], object]) -> float:

@@ -63,6 +63,8 @@ class HashicorpVault(BaseModel):
     namespace: str | None = None
     ca_file: Path | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    transit_mount: Annotated[str, Field(min_length=1)] = "transit"
+    transit_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
     token: SecretStr | None = None
     role_id: str | None = None
     secret_id: SecretStr | None = None
@@ -119,7 +121,7 @@ class Settings(BaseSettings):
     )
     root_key_file: Path | None = Field(
         None,
-        description="File with 32 bytes in hex that seal all secrets; empty is root-key in the data folder.",
+        description="File of root keys, 32 bytes in hex a line, the first seals; empty is root-key in the data folder.",
     )
     rate_limit_authenticated_per_minute: int = Field(
         100, ge=1, le=1_000_000_000, description="Requests a minute for each key or user in a tenant."
@@ -223,6 +225,18 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         description="Deliveries one dispatcher sends at once; a killed one repeats no more than these.",
+    )
+    agents_in_flight: int = Field(
+        256, ge=1, le=10_000, description="Executions that one process of agents runs at once; others wait their turn."
+    )
+    agents_per_tenant: int = Field(
+        64, ge=1, le=10_000, description="Executions of one tenant that run at once, in all processes together."
+    )
+    agents_lease_seconds: float = Field(
+        4.0,
+        ge=1,
+        le=300,
+        description="When a process of agents is killed, others go on with its executions after this.",
     )
     source_folders: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

@@ -5,13 +5,16 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NewType
 from uuid import uuid4
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from core.clock import Clock, SystemClock
 from core.ids import TenantId
+from stores.durable_files import settle, write_whole
 
 BlobKey = NewType("BlobKey", str)
 
@@ -31,29 +34,39 @@ class BlobStore:
         self._clock = clock or SystemClock()  # the one that files are dated by
         filesystem, self._root = fsspec.core.url_to_fs(url)
         self._files: Any = filesystem
+        self._is_folder = isinstance(filesystem, LocalFileSystem)
 
     def _path(self, tenant_id: TenantId, key: BlobKey) -> str:
         return f"{self._root}/{tenant_id}/{key[:2]}/{key}"
 
     async def put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
-        """Store `content` and return its key, the SHA-256 in hex. On return the bytes are whole and in place."""
-        return await asyncio.to_thread(self._put, tenant_id, content)
+        """Store `content` and return its key, the SHA-256 in hex. On return the bytes are whole, and on the disk."""
+        [key] = await self.put_many(tenant_id, [content])
+        return key
 
     async def put_many(self, tenant_id: TenantId, contents: Sequence[bytes]) -> list[BlobKey]:
         """Store all of `contents` and return their keys."""
-        return await asyncio.to_thread(lambda: [self._put(tenant_id, content) for content in contents])
+        return await asyncio.to_thread(self._put, tenant_id, contents)
 
-    def _put(self, tenant_id: TenantId, content: bytes) -> BlobKey:
-        key = BlobKey(hashlib.sha256(content).hexdigest())
-        path = self._path(tenant_id, key)
-        if self._is_younger(path, _REWRITTEN_AFTER):
-            return key
-        # Written beside and renamed: a reader, or a crash, never meets half an object.
+    def _put(self, tenant_id: TenantId, contents: Sequence[bytes]) -> list[BlobKey]:
+        keys = [BlobKey(hashlib.sha256(content).hexdigest()) for content in contents]
+        paths = [self._path(tenant_id, key) for key in keys]
+        for path, content in zip(paths, contents, strict=True):
+            if not self._is_younger(path, _REWRITTEN_AFTER):
+                self._write(path, content)
+        if self._is_folder:
+            # Also of what was there: whoever wrote it this moment may not have come to this line yet.
+            settle(map(Path, paths), Path(self._root))
+        return keys
+
+    def _write(self, path: str, content: bytes) -> None:
+        if self._is_folder:
+            write_whole(Path(path), content)
+            return
         partial = f"{path}.{uuid4().hex}.partial"
         self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         self._files.pipe_file(partial, content)
         self._files.mv(partial, path)
-        return key
 
     async def get(self, tenant_id: TenantId, key: BlobKey) -> bytes:
         """Return the bytes. Raises FileNotFoundError."""

@@ -53,7 +53,7 @@ class Documents:
     ) -> dict[tuple[DocumentId, int], StoredRevision]:
         """Return these revisions; those of deleted documents are left out."""
         query = (
-            select(DocumentRevisionRow, DocumentRow.collection)
+            select(DocumentRevisionRow, func.coalesce(DocumentRevisionRow.collection, DocumentRow.collection))
             .join(DocumentRow, DocumentRow.id == DocumentRevisionRow.document_id)
             .where(
                 tuple_(DocumentRevisionRow.document_id, DocumentRevisionRow.revision).in_(wanted),

@@ -1,6 +1,6 @@
 """One record per Idempotency-Key: claimed by one attempt at a time, answered once, replayed for a day."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -37,17 +37,21 @@ class IdempotencyRecords:
         self.lease = lease
         self._kept_for = kept_for
 
-    async def claim(self, identity: str, fingerprint: str, tenant_id: TenantId | None) -> Claim | KeptAnswer:
+    async def claim(
+        self, identity: str, fingerprint: str, tenant_id: TenantId | None, *, earlier: Sequence[str] = ()
+    ) -> Claim | KeptAnswer:
         """Return the right to carry the request out, or the answer it already has.
+
+        `earlier` are fingerprints that the same request had before keys were rotated.
 
         Raises IdempotencyKeyReused if the key stands for another request, IdempotencyInProgress while another
         attempt is at work and gives signs of life.
         """
-        now = self._clock.now()
+        now, same = self._clock.now(), (fingerprint, *earlier)
         async with self._database.reading() as session:  # a replay takes no lock from those who write
             row = await session.get(IdempotencyRow, identity)
             if row is not None and row.status is not None and row.expires_at > now:
-                return _kept(row, fingerprint)
+                return _kept(row, same)
         async with self._database.transaction(independent=True) as session:
             row = await _locked(session, identity)
             if row is None:
@@ -60,7 +64,7 @@ class IdempotencyRecords:
                     row = await _locked(session, identity)
             if row is None:
                 raise IdempotencyInProgress("The first request with this key is still being worked on. Try again.")
-            return self._existing(row, fingerprint, now)
+            return self._existing(row, same, now)
 
     def _fresh(self, identity: str, fingerprint: str, tenant_id: TenantId | None, now: datetime) -> IdempotencyRow:
         return IdempotencyRow(
@@ -74,18 +78,25 @@ class IdempotencyRecords:
             expires_at=now + self._kept_for,
         )
 
-    def _existing(self, row: IdempotencyRow, fingerprint: str, now: datetime) -> Claim | KeptAnswer:
+    def _existing(self, row: IdempotencyRow, fingerprints: Sequence[str], now: datetime) -> Claim | KeptAnswer:
         if row.expires_at > now:
             if row.status is not None:
-                return _kept(row, fingerprint)
-            _same(row, fingerprint)
+                return _kept(row, fingerprints)
+            _same(row, fingerprints)
         if row.status is None and row.lease_until > now:
             raise IdempotencyInProgress("The first request with this key is still being worked on. Try again.")
-        row.fingerprint = fingerprint
+        row.fingerprint = fingerprints[0]
         row.fence += 1
         row.lease_until, row.expires_at = now + self.lease, now + self._kept_for
         row.status, row.sealed_body, row.headers = None, None, {}
         return Claim(identity=row.identity, fence=row.fence)
+
+    async def first_known(self, identities: Sequence[str]) -> str | None:
+        """Return the first of these that there is a record of, None if there is none."""
+        async with self._database.reading() as session:
+            query = select(IdempotencyRow.identity).where(IdempotencyRow.identity.in_(identities))
+            known = set(await session.scalars(query))
+        return next((identity for identity in identities if identity in known), None)
 
     async def finish(self, session: AsyncSession, claim: Claim, answer: KeptAnswer) -> None:
         """Write the answer into the transaction of its effect. Raises LeaseLost if another attempt took over."""
@@ -133,13 +144,13 @@ class IdempotencyRecords:
             )
 
 
-def _same(row: IdempotencyRow, fingerprint: str) -> None:
-    if row.fingerprint != fingerprint:
+def _same(row: IdempotencyRow, fingerprints: Sequence[str]) -> None:
+    if row.fingerprint not in fingerprints:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Make a new key.")
 
 
-def _kept(row: IdempotencyRow, fingerprint: str) -> KeptAnswer:
-    _same(row, fingerprint)
+def _kept(row: IdempotencyRow, fingerprints: Sequence[str]) -> KeptAnswer:
+    _same(row, fingerprints)
     assert row.status is not None
     return KeptAnswer(status=row.status, headers=row.headers, sealed_body=row.sealed_body or b"")
 

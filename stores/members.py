@@ -111,6 +111,7 @@ class Members:
                 document_id=row.id,
                 revision=row.revision,
                 tenant_id=tenant_id,
+                collection=collection,
                 source=member.source,
                 source_type=source_type,
                 user_metadata=dict(member.metadata),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import TenantId
@@ -17,18 +18,51 @@ class SecretValues(TenantRepository):
         super().__init__(session, tenant_id)
 
     async def newest_key(self) -> VaultKeyRow | None:
-        return await self._session.scalar(self.rows_of(VaultKeyRow).order_by(VaultKeyRow.number.desc()).limit(1))
+        """Return the key that seals, and keep it from being removed until this transaction ends."""
+        query = self.rows_of(VaultKeyRow).order_by(VaultKeyRow.number.desc()).limit(1)
+        return await self._session.scalar(query.with_for_update(read=True, key_share=True))
 
-    async def key(self, key_id: str) -> VaultKeyRow | None:
-        return await self._session.scalar(self.rows_of(VaultKeyRow).where(VaultKeyRow.id == key_id))
+    async def add_key(self, row: VaultKeyRow) -> bool:
+        """Add a key; whether nobody was first with its number."""
+        try:
+            async with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError:
+            return False
+        return True
+
+    async def remove_idle_keys(self, before: int) -> int:
+        """Delete keys with lower numbers than this that seal nothing; return how many."""
+        older = self.rows_of(VaultKeyRow).where(VaultKeyRow.number < before)
+        # Whoever seals under one of them at this moment is waited for, and then seen by the next statement.
+        held = (await self._session.scalars(older.with_for_update())).all()
+        counts = await self.count_by_key()
+        idle = [row.id for row in held if row.id not in counts]
+        await self._session.execute(
+            delete(VaultKeyRow)
+            .where(VaultKeyRow.tenant_id == self.tenant_id, VaultKeyRow.id.in_(idle))
+            .execution_options(synchronize_session=False)
+        )
+        return len(idle)
 
     async def keys(self) -> Sequence[VaultKeyRow]:
         return (await self._session.scalars(self.rows_of(VaultKeyRow).order_by(VaultKeyRow.number))).all()
 
-    async def find(self, value_id: str) -> SecretValueRow | None:
-        return await self._session.scalar(self.rows_of(SecretValueRow).where(SecretValueRow.id == value_id))
+    async def find(self, value_id: str) -> tuple[SecretValueRow, VaultKeyRow] | None:
+        """Return a value and the key that seals it, both of one moment."""
+        query = (
+            select(SecretValueRow, VaultKeyRow)
+            .join(VaultKeyRow, VaultKeyRow.id == SecretValueRow.vault_key_id)
+            .where(
+                SecretValueRow.tenant_id == self.tenant_id,
+                VaultKeyRow.tenant_id == self.tenant_id,
+                SecretValueRow.id == value_id,
+            )
+        )
+        found = (await self._session.execute(query.execution_options(populate_existing=True))).one_or_none()
+        return None if found is None else (found[0], found[1])
 
-    async def add(self, row: SecretValueRow | VaultKeyRow) -> None:
+    async def add(self, row: SecretValueRow) -> None:
         self._session.add(row)
         await self._session.flush()
 

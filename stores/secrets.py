@@ -1,5 +1,6 @@
 """Which secrets a tenant has, in which versions, and who was given them. What they are is kept elsewhere."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from stores.sql.models import SecretRow, SecretUseRow, SecretVersionRow, TenantR
 from stores.sql.repository import TenantRepository
 
 After = tuple[datetime, str] | None
+Described = tuple[SecretRow, Sequence[SecretVersionRow]]
 
 
 class Secrets(TenantRepository):
@@ -146,3 +148,20 @@ def deleted_before(moment: datetime, *, limit: int) -> Callable[[Reader], Sequen
     """Return what reads secrets of all tenants that were deleted before a moment."""
     query = select(SecretRow).where(SecretRow.deleted_at < moment).order_by(SecretRow.id).limit(limit)
     return lambda session: session.scalars(query).all()
+
+
+def exported(*, tenant_id: TenantId | None, after: str, limit: int) -> Callable[[Reader], list[Described]]:
+    """Return what reads secrets of one tenant or all, by id from behind one, each with all of its versions."""
+    query = select(SecretRow).where(SecretRow.id > after).order_by(SecretRow.id).limit(limit)
+    if tenant_id is not None:
+        query = query.where(SecretRow.tenant_id == tenant_id)
+
+    def read(session: Reader) -> list[Described]:
+        secrets = session.scalars(query).all()
+        versions = defaultdict(list)
+        wanted = SecretVersionRow.secret_id.in_([secret.id for secret in secrets])
+        for version in session.scalars(select(SecretVersionRow).where(wanted).order_by(SecretVersionRow.number)):
+            versions[version.secret_id].append(version)
+        return [(secret, versions[secret.id]) for secret in secrets]
+
+    return read

@@ -21,3 +21,8 @@ async def oldest_tenant_named(database: Database, name: str) -> TenantId | None:
     """Return the oldest tenant of that name. Names are not unique: only the installation's own may be found so."""
     found = await database.rows(_NAMED, {"name": name})
     return TenantId(found[0][0]) if found else None
+
+
+async def every_tenant(database: Database) -> list[TenantId]:
+    """Return all tenants, also those that were deleted."""
+    return [TenantId(tenant_id) for (tenant_id,) in await database.rows(select(TenantRow.id).order_by(TenantRow.id))]

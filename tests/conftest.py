@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from core.events import EventType
@@ -20,6 +21,10 @@ from stores import embedded_redis
 from stores.outbox import Outbox
 from stores.sql.migrations.run import upgrade
 from tests import real_parts
+
+# How long one example takes says how busy the machine is, not whether the property holds.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

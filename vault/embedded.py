@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -13,7 +14,7 @@ from stores.secret_values import SecretValues
 from stores.sql.engine import Database
 from stores.sql.models import SecretValueRow, VaultKeyRow
 from vault.envelope import Envelope, SealBroken
-from vault.store import Place, SecretBroken
+from vault.store import Kept, Place, SecretBroken
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -38,11 +39,15 @@ class EmbeddedStore:
     clock: Clock
     new_id: IdSource
 
-    async def write(self, place: Place, value: bytes) -> str:
-        value_id = self.new_id()
+    @property
+    def joins_transactions(self) -> bool:
+        return True
+
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
+        value_id = written_as or self.new_id()
         async with self.database.transaction() as session:
             values = SecretValues(session, place.tenant_id)
-            held = await values.newest_key() or await self._new_key(values, place.tenant_id, number=1)
+            held = await self._sealing_key(values, place.tenant_id)
             data_key, bound = secrets.token_bytes(_KEY_BYTES), _bound(place, value_id)
             row = SecretValueRow(
                 id=value_id,
@@ -56,12 +61,10 @@ class EmbeddedStore:
 
     async def read(self, place: Place, stored_as: str) -> bytes:
         async with self.database.reading() as session:
-            values = SecretValues(session, place.tenant_id)
-            row = await values.find(stored_as)
-            held = await values.key(row.vault_key_id) if row is not None else None
-        if row is None or held is None:
+            found = await SecretValues(session, place.tenant_id).find(stored_as)
+        if found is None:
             raise SecretBroken("There is no such value, or not the key that it was sealed under.")
-        return self.unsealed(place, row, held)
+        return self.unsealed(place, *found)
 
     def unsealed(self, place: Place, row: SecretValueRow, held: VaultKeyRow) -> bytes:
         """Return the value of a row under its tenant's key: all that reading costs beside SQL. Raises SecretBroken."""
@@ -76,6 +79,9 @@ class EmbeddedStore:
         async with self.database.transaction() as session:
             await SecretValues(session, tenant_id).remove_all()
 
+    async def kept(self, tenant_id: TenantId) -> Sequence[Kept]:
+        return []
+
     async def health(self) -> None:
         await self.database.ping()
 
@@ -86,25 +92,25 @@ class EmbeddedStore:
         """
         async with self.database.transaction() as session:
             values = SecretValues(session, tenant_id)
-            newest = await values.newest_key()
-            if newest is None:
-                return None
-            self._opened(newest)  # under a wrong root key nothing new is to be sealed
-            return (await self._new_key(values, tenant_id, number=newest.number + 1)).number
+            while (newest := await values.newest_key()) is not None:
+                self._opened(newest)  # under a wrong root key nothing new is to be sealed
+                if (held := await self._new_key(values, tenant_id, number=newest.number + 1)) is not None:
+                    return held.number
+        return None
 
     async def re_wrap(self, tenant_id: TenantId) -> ReWrapped:
-        """Put every value under the tenant's newest key. Interrupted at any point, it goes on when called again.
+        """Put every value under the tenant's newest key, and remove keys that seal nothing any more.
 
-        Keys that seal nothing any more stay: who has just read a row may still ask for its key.
+        Interrupted at any point, it goes on when called again.
         """
         done, broken, after = 0, 0, ""
         while True:
             async with self.database.transaction() as session:
                 values = SecretValues(session, tenant_id)
-                keys = {held.id: held for held in await values.keys()}
-                if not keys:
+                newest = await values.newest_key()
+                if newest is None:
                     return ReWrapped(done=done, broken=broken)
-                newest = max(keys.values(), key=lambda held: held.number)
+                keys = {held.id: held for held in await values.keys()}
                 found = await values.under_other_keys(newest.id, after=after, limit=_AT_ONCE)
                 for row, key, version in found:
                     bound = _bound(Place(tenant_id=tenant_id, key=key, version=version), row.id)
@@ -115,16 +121,24 @@ class EmbeddedStore:
                         continue
                     await values.put_under(row, newest.id, _seal(self._opened(newest), data_key, bound))
                     done += 1
-            if not found:
-                return ReWrapped(done=done, broken=broken)
+                if not found:
+                    await values.remove_idle_keys(newest.number)
+                    return ReWrapped(done=done, broken=broken)
             after = found[-1][0].id
 
-    async def _new_key(self, values: SecretValues, tenant_id: TenantId, *, number: int) -> VaultKeyRow:
+    async def _sealing_key(self, values: SecretValues, tenant_id: TenantId) -> VaultKeyRow:
+        """Return the tenant's newest key; of several who find none, one makes the first."""
+        while (held := await values.newest_key()) is None:
+            if (made := await self._new_key(values, tenant_id, number=1)) is not None:
+                return made
+        return held
+
+    async def _new_key(self, values: SecretValues, tenant_id: TenantId, *, number: int) -> VaultKeyRow | None:
+        """Make the key of this number; None if somebody else has."""
         key_id = self.new_id()
         sealed = self.envelope.seal(secrets.token_bytes(_KEY_BYTES), purpose=_PURPOSE, place=f"{tenant_id}:{key_id}")
         row = VaultKeyRow(id=key_id, tenant_id=tenant_id, number=number, sealed_key=sealed, created_at=self.clock.now())
-        await values.add(row)
-        return row
+        return row if await values.add_key(row) else None
 
     def _opened(self, held: VaultKeyRow) -> bytes:
         try:

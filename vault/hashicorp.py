@@ -2,13 +2,15 @@
 
 A value lies beside the tenant, key and version that it belongs to, and is given out for these only. The engine's
 numbers of versions are not ours: a value that was written, and whose catalogue row was never committed, has one, too.
+With a key of its transit engine a value lies there sealed under that, and bound to where it belongs.
 """
 
 import asyncio
 import base64
+import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown, V
 
 from core.ids import TenantId
 from core.log import get_logger
-from vault.store import Place, SecretBroken, SecretStoreSealed, SecretStoreUnreachable
+from vault.store import Kept, Place, SecretBroken, SecretStoreSealed, SecretStoreUnreachable
 
 log = get_logger()
 
@@ -30,6 +32,8 @@ Result = TypeVar("Result")
 # The engine's own default is ten, and the oldest beyond them are gone for good.
 MOST_VERSIONS = 10_000
 _THREADS = 8
+# What ciphertexts of the transit engine begin with. No base64 does.
+_SEALED = "vault:"
 # So much of a token's life is over when it is renewed.
 _RENEWED_AFTER = 2 / 3
 
@@ -48,6 +52,8 @@ class Login:
 class HashicorpStore:
     """hvac waits for answers, so it is called in threads; all share one pool of connections."""
 
+    joins_transactions = False
+
     def __init__(
         self,
         *,
@@ -58,19 +64,23 @@ class HashicorpStore:
         namespace: str | None = None,
         ca_file: Path | None = None,
         timeout_seconds: float = 5.0,
+        transit_mount: str = "transit",
+        transit_key: str | None = None,
     ) -> None:
         verify: bool | str = True if ca_file is None else str(ca_file)
         self._client = hvac.Client(url=address, namespace=namespace, timeout=timeout_seconds, verify=verify)
         self._login = login
         self._mount = mount
         self._prefix = prefix
+        self._transit_mount = transit_mount
+        self._transit_key = transit_key
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
         self._logging_in = Lock()
         self._renewed_at = 0.0
         self._renew_at = 0.0
 
-    async def write(self, place: Place, value: bytes) -> str:
-        return await self._asked(lambda: self._write(place, value))
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
+        return await self._asked(lambda: self._write(place, value, written_as or secrets.token_hex(8)))
 
     async def read(self, place: Place, stored_as: str) -> bytes:
         return await self._asked(lambda: self._read(place, stored_as))
@@ -80,6 +90,9 @@ class HashicorpStore:
 
     async def forget_tenant(self, tenant_id: TenantId) -> None:
         await self._asked(lambda: self._forget(f"{self._prefix}/{tenant_id}/"))
+
+    async def kept(self, tenant_id: TenantId) -> Sequence[Kept]:
+        return await self._asked(lambda: list(self._kept(f"{self._prefix}/{tenant_id}/", "")))
 
     async def health(self) -> None:
         await self._asked(self._health)
@@ -108,9 +121,9 @@ class HashicorpStore:
         except (VaultError, OSError) as error:
             raise _away(error) from None
 
-    def _write(self, place: Place, value: bytes) -> str:
-        written_as = secrets.token_hex(8)
-        kept = {"value": base64.b64encode(value).decode(), **_bound(place, written_as)}
+    def _write(self, place: Place, value: bytes, written_as: str) -> str:
+        bound = _bound(place, written_as)
+        kept = {"value": self._sealed(base64.b64encode(value).decode(), bound), **bound}
         engine, path = self._client.secrets.kv.v2, self._path(place)
         answer = engine.create_or_update_secret(path, secret=kept, mount_point=self._mount)
         version = int(answer["data"]["version"])
@@ -127,30 +140,83 @@ class HashicorpStore:
         except InvalidPath:
             raise SecretBroken("There is no such value.") from None
         kept = dict(answer["data"]["data"])
-        value = kept.pop("value", None)
-        if not isinstance(value, str) or kept != _bound(place, written_as):
+        value, bound = kept.pop("value", None), _bound(place, written_as)
+        if not isinstance(value, str) or kept != bound:
             raise SecretBroken("The value belongs to another place.")
         try:
-            return base64.b64decode(value, validate=True)
+            return base64.b64decode(self._opened(value, bound), validate=True)
         except ValueError:
             raise SecretBroken("The value is damaged.") from None
 
+    def _sealed(self, plain: str, bound: dict[str, str]) -> str:
+        """Return what lies in the key-value engine: the base64 itself where there is no key to seal it under."""
+        if self._transit_key is None:
+            return plain
+        answer = self._client.secrets.transit.encrypt_data(
+            self._transit_key, plaintext=plain, associated_data=_in_base64(bound), mount_point=self._transit_mount
+        )
+        return str(answer["data"]["ciphertext"])
+
+    def _opened(self, kept: str, bound: dict[str, str]) -> str:
+        """Return the base64 of a value. What was stored before there was a key lies there as it is."""
+        if not kept.startswith(_SEALED):
+            return kept
+        if self._transit_key is None:
+            raise SecretBroken("The value was sealed in the Vault, under a key that is not in the settings.")
+        try:
+            answer = self._client.secrets.transit.decrypt_data(
+                self._transit_key, ciphertext=kept, associated_data=_in_base64(bound), mount_point=self._transit_mount
+            )
+        except InvalidRequest:
+            raise SecretBroken("The value was changed, moved, or sealed under another key of the Vault.") from None
+        return str(answer["data"]["plaintext"])
+
     def _destroy(self, place: Place, stored_as: str) -> None:
-        engine, number = self._client.secrets.kv.v2, int(stored_as.partition(":")[0])
-        with suppress(InvalidPath):
-            engine.destroy_secret_versions(self._path(place), versions=[number], mount_point=self._mount)
+        number, named, _ = stored_as.partition(":")
+        numbers = [int(number)] if named else self._numbers_of(place, written_as=stored_as)
+        for each in numbers:
+            with suppress(InvalidPath):
+                self._client.secrets.kv.v2.destroy_secret_versions(
+                    self._path(place), versions=[each], mount_point=self._mount
+                )
+
+    def _numbers_of(self, place: Place, *, written_as: str) -> list[int]:
+        """Return under which number a value lies whose write was cut off before that was known; none if it is not."""
+        for number in sorted(self._readable(self._path(place)), reverse=True):
+            with suppress(SecretBroken):
+                self._read(place, f"{number}:{written_as}")
+                return [number]
+        return []
+
+    def _readable(self, path: str) -> list[int]:
+        """Return the numbers of versions that were not destroyed."""
+        try:
+            found = self._client.secrets.kv.v2.read_secret_metadata(path, mount_point=self._mount)["data"]["versions"]
+        except InvalidPath:
+            return []
+        return [int(number) for number, version in found.items() if not version["destroyed"]]
+
+    def _kept(self, root: str, folder: str) -> Iterator[Kept]:
+        for name in self._names(root + folder):
+            if name.endswith("/"):
+                yield from self._kept(root, folder + name)
+            else:
+                numbers = self._readable(root + folder + name)
+                yield from (Kept(key=folder + name, number=str(number)) for number in numbers)
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            names: list[str] = self._client.secrets.kv.v2.list_secrets(folder, mount_point=self._mount)["data"]["keys"]
+        except InvalidPath:
+            return []
+        return names
 
     def _forget(self, folder: str) -> None:
-        engine = self._client.secrets.kv.v2
-        try:
-            names: list[str] = engine.list_secrets(folder, mount_point=self._mount)["data"]["keys"]
-        except InvalidPath:
-            return
-        for name in names:
+        for name in self._names(folder):
             if name.endswith("/"):
                 self._forget(folder + name)
             else:
-                engine.delete_metadata_and_all_versions(folder + name, mount_point=self._mount)
+                self._client.secrets.kv.v2.delete_metadata_and_all_versions(folder + name, mount_point=self._mount)
 
     def _health(self) -> None:
         state: Any = self._client.sys.read_seal_status()
@@ -212,6 +278,10 @@ def _bound(place: Place, written_as: str) -> dict[str, str]:
         "version": str(place.version),
         "written_as": written_as,
     }
+
+
+def _in_base64(bound: dict[str, str]) -> str:
+    return base64.b64encode(json.dumps(bound, sort_keys=True).encode()).decode()
 
 
 def _is_sealed(error: VaultDown) -> bool:

@@ -74,6 +74,10 @@ class SecretKeeper:
             forgotten += 1
         return forgotten
 
+    async def destroy_elsewhere(self) -> int:
+        """Destroy values elsewhere that nobody can have any more, and of writes that were cut off; return how many."""
+        return await self.safe.elsewhere.destroy_due()
+
     async def _ending(self, after: str) -> Sequence[SecretRow]:
         before = self.safe.clock.now() + timedelta(days=max(WARNED_DAYS))
         return await self.safe.database.read(ending(before, limit=_AT_ONCE, after=after))

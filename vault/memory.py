@@ -1,30 +1,37 @@
-"""A store that forgets when its process ends: the twin for tests."""
+"""A store that forgets when its process ends: the twin for tests of one that is elsewhere."""
+
+from collections.abc import Sequence
+from uuid import uuid4
 
 from core.ids import TenantId
-from vault.store import Place, SecretBroken
+from vault.store import Kept, Place, SecretBroken
 
 
 class MemoryStore:
-    def __init__(self) -> None:
-        self._values: dict[tuple[Place, str], bytes] = {}
-        self._written = 0
+    joins_transactions = False
 
-    async def write(self, place: Place, value: bytes) -> str:
-        self._written += 1
-        self._values[place, str(self._written)] = value
-        return str(self._written)
+    def __init__(self) -> None:
+        self._values: dict[tuple[TenantId, str, str], tuple[Place, bytes]] = {}
+
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
+        stored_as = written_as or uuid4().hex
+        self._values[place.tenant_id, place.key, stored_as] = (place, value)
+        return stored_as
 
     async def read(self, place: Place, stored_as: str) -> bytes:
-        try:
-            return self._values[place, stored_as]
-        except KeyError:
-            raise SecretBroken("There is no such value.") from None
+        written_at, value = self._values.get((place.tenant_id, place.key, stored_as), (None, b""))
+        if written_at != place:
+            raise SecretBroken("There is no such value.")
+        return value
 
     async def destroy(self, place: Place, stored_as: str) -> None:
-        self._values.pop((place, stored_as), None)
+        self._values.pop((place.tenant_id, place.key, stored_as), None)
 
     async def forget_tenant(self, tenant_id: TenantId) -> None:
-        self._values = {at: value for at, value in self._values.items() if at[0].tenant_id != tenant_id}
+        self._values = {at: value for at, value in self._values.items() if at[0] != tenant_id}
+
+    async def kept(self, tenant_id: TenantId) -> Sequence[Kept]:
+        return [Kept(key=key, number=stored_as) for owner, key, stored_as in self._values if owner == tenant_id]
 
     async def health(self) -> None:
         return None

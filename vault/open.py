@@ -10,15 +10,16 @@ from stores.outbox import Outbox
 from stores.sql.engine import Database
 from vault.embedded import EmbeddedStore
 from vault.envelope import Envelope
-from vault.keys import read_root_key
+from vault.root_keys import RootKeyFile
 from vault.safe import Safe
 from vault.store import SecretStore
 
 
 def open_envelope(settings: Settings) -> Envelope:
     """Return what seals and opens. Only development makes a root key by itself. Raises RootKeyUnusable."""
-    make = settings.environment == Environment.DEVELOPMENT
-    return Envelope(read_root_key(settings.root_key_path, make=make))
+    file = RootKeyFile(settings.root_key_path)
+    keys = file.read(make=settings.environment == Environment.DEVELOPMENT)
+    return Envelope(*keys, reread=file.changed)
 
 
 def open_safe(settings: Settings, database: Database, envelope: Envelope, clock: Clock, *, outbox: Outbox) -> Safe:
@@ -57,4 +58,6 @@ def _hashicorp(known: HashicorpVault) -> SecretStore:
         namespace=known.namespace,
         ca_file=known.ca_file,
         timeout_seconds=known.timeout_seconds,
+        transit_mount=known.transit_mount,
+        transit_key=known.transit_key,
     )

@@ -17,10 +17,11 @@ from assets.rag.expectations import (
     coverage_suite,
     documents_suite,
     languages_suite,
+    tail_suite,
     validate,
     vectors_suite,
 )
-from assets.rag.index_state import index_coverage, longest_tail
+from assets.rag.index_state import index_coverage, index_tails
 from assets.rag.languages import chunk_languages
 from assets.rag.partitions import BUCKET_PARTITIONS
 from assets.rag.tables import exploded, generations_in, vector_norms
@@ -90,11 +91,13 @@ def index_holds_every_chunk(platform: PlatformResource, search_index: pl.DataFra
 @_check(search_index, blocking=False)
 def index_tail_is_short(platform: PlatformResource, search_index: pl.DataFrame) -> dg.AssetCheckResult:
     """Few rows are outside the indexes; a search scans those, so a long tail makes queries slow, not wrong."""
-    tail, bound = asyncio.run(longest_tail(platform, search_index))
+    tails = asyncio.run(index_tails(platform, search_index))
+    held = validate(tails, tail_suite)
+    longest = max(tails["unindexed_rows"].to_list(), default=0)
     return dg.AssetCheckResult(
-        passed=tail <= bound,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"unindexed_rows_longest": tail, "bound": bound},
+        passed=held.passed,
+        severity=dg.AssetCheckSeverity.WARN,  # the next maintenance folds it in; nothing comes after it in the run
+        metadata={**held.metadata, "unindexed_rows_longest": longest},
     )
 
 

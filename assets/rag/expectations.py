@@ -72,6 +72,15 @@ def coverage_suite(expect: Any) -> list[Any]:
     return [expect.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="planned")]
 
 
+def tail_suite(expect: Any) -> list[Any]:
+    """No table has more rows outside its indexes than it may."""
+    return [
+        expect.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="most_unindexed_rows", column_B="unindexed_rows", or_equal=True
+        )
+    ]
+
+
 def validate(table: pl.DataFrame, suite: Suite) -> dg.AssetCheckResult:
     """Hold `table` against `suite`; the metadata has each expectation with what was observed.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stores.lance import ChunkTable
 
 _COVERAGE = {"document_id": pl.String, "planned": pl.Int64, "found": pl.Int64}
+_TAILS = {"tenant_id": pl.String, "unindexed_rows": pl.Int64, "most_unindexed_rows": pl.Int64}
 
 
 async def index_coverage(platform: PlatformResource, table: pl.DataFrame) -> pl.DataFrame:
@@ -47,16 +48,18 @@ async def _coverage(ingestion: "Ingestion", tenant_id: TenantId, part: pl.DataFr
     ]
 
 
-async def longest_tail(platform: PlatformResource, table: pl.DataFrame) -> tuple[int, int]:
-    """Return the unindexed rows of the run's table that has most beyond its bound, and that bound."""
+async def index_tails(platform: PlatformResource, table: pl.DataFrame) -> pl.DataFrame:
+    """Return, per tenant of `table` that has an index, its rows outside of the indexes and how many may be."""
     from pipelines.index.maintenance import most_unindexed_rows
 
+    rows: list[tuple[str, int, int]] = []
     async with platform.ingestion() as ingestion:
-        tenants = [TenantId(tenant_id) for tenant_id in table["tenant_id"].unique()]
-        tables = [await _table(ingestion, await ingestion.indexes.of(tenant_id)) for tenant_id in tenants]
-        tails = [await found.tail() for found in tables if found is not None]
-    bounded = [(tail.unindexed_rows, most_unindexed_rows(tail.table_rows)) for tail in tails]
-    return max(bounded, key=lambda rows: rows[0] - rows[1], default=(0, most_unindexed_rows(0)))
+        for tenant_id in map(TenantId, table["tenant_id"].unique(maintain_order=True)):
+            found = await _table(ingestion, await ingestion.indexes.of(tenant_id))
+            if found is not None:
+                tail = await found.tail()
+                rows.append((tenant_id, tail.unindexed_rows, most_unindexed_rows(tail.table_rows)))
+    return pl.DataFrame(rows, schema=_TAILS, orient="row")
 
 
 async def _table(ingestion: "Ingestion", generation: Generation) -> "ChunkTable | None":

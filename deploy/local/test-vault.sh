@@ -16,9 +16,12 @@ if [ -z "${VAULT_ADDR:-}" ]; then
         -dev-root-token-id="$VAULT_TOKEN" >/dev/null 2>&1 &
     started=$!
     trap 'kill "$started" 2>/dev/null || true' EXIT
-    until "$python" -c "import httpx; httpx.get('$VAULT_ADDR/v1/sys/health').raise_for_status()" 2>/dev/null; do
+    health="import httpx; httpx.get('$VAULT_ADDR/v1/sys/health', headers={'X-Vault-Request': 'true'}).raise_for_status()"
+    for attempt in $(seq 1 60); do
+        "$python" -c "$health" 2>/dev/null && break
         kill -0 "$started" 2>/dev/null || { echo "$server ended by itself; is port $port free?" >&2; exit 1; }
-        sleep 0.2
+        [ "$attempt" -lt 60 ] || { echo "$server does not answer at $VAULT_ADDR." >&2; exit 1; }
+        sleep 0.5
     done
 fi
-"$python" -m pytest -q tests/integration/vault/test_store_contract.py -k hashicorp
+"$python" -m pytest -q tests/integration/vault/test_store_contract.py tests/integration/vault/test_elsewhere.py -k hashicorp

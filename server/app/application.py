@@ -13,7 +13,9 @@ from sanic.config import Config
 from sanic.response import BaseHTTPResponse
 
 from core.clock import Clock, SystemClock
+from server.agents.executions.following.routes import following
 from server.agents.executions.routes import executions
+from server.agents.flows.routes import flows
 from server.app.versions import adapted, telling, until_sunset
 from server.audit.routes import audit
 from server.auth.api_keys.routes import api_keys
@@ -105,7 +107,9 @@ def operations() -> list[Operation]:
             events,
             inbound,
             credentials,
+            flows,
             executions,
+            following,
         )
     )
 
@@ -173,6 +177,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.jobs.stopping.set()
         app.ctx.parts.executions.stopping.set()
+        app.ctx.parts.followers.stop()
 
     async def close_everything(app: App) -> None:
         await opened.aclose()

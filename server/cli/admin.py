@@ -118,8 +118,8 @@ async def _rotate_signing_key(settings: Settings, _asked: argparse.Namespace) ->
     from server.auth.sessions.signing.service import OUTLIVES, SIGNS_AFTER, SigningKeys
     from stores.sql.engine import Database
     from vault.envelope import SealBroken
-    from vault.keys import RootKeyUnusable
     from vault.open import open_envelope
+    from vault.root_keys import RootKeyUnusable
 
     database = Database(settings.sql_url)
     try:

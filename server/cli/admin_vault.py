@@ -1,4 +1,4 @@
-"""`python -m server admin vault`: the keys that secrets lie under. What secrets are never shows."""
+"""`python -m server admin vault`: the keys that secrets lie under, and what is known of secrets; not what they are."""
 
 import argparse
 import sys
@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
+from server.cli.admin_root_key import describe_root_key, rotate_root, show_root_keys
+from server.cli.admin_secrets import describe_secrets, show_elsewhere
 from server.cli.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -19,16 +21,23 @@ def describe_vault(vault: argparse.ArgumentParser) -> None:
     status = commands.add_parser("status", help="print each tenant's keys, and how many values each seals")
     status.set_defaults(run=_status)
     rotate = commands.add_parser("rotate", help="seal what is stored from now on under new keys of the tenants")
+    rotate.add_argument("--root", action="store_true", help="put another root key in the place of the one there is")
     rotate.set_defaults(run=_rotate)
     re_wrap = commands.add_parser(
         "re-wrap", help="put what is stored under the newest keys; if it is interrupted, run it again"
     )
     re_wrap.set_defaults(run=_re_wrap)
+    describe_root_key(commands)
+    describe_secrets(commands)
 
 
 async def _status(settings: Settings, _asked: argparse.Namespace) -> int:
     from stores.secret_values import SecretValues, tenants_with_keys
 
+    await show_root_keys(settings)
+    if settings.hashicorp_vault is not None:
+        await show_elsewhere(settings)
+        return 0
     async with _embedded(settings) as store, store.database.reading() as session:
         for tenant_id in await tenants_with_keys(session):
             values = SecretValues(session, tenant_id)
@@ -39,9 +48,11 @@ async def _status(settings: Settings, _asked: argparse.Namespace) -> int:
     return 0
 
 
-async def _rotate(settings: Settings, _asked: argparse.Namespace) -> int:
+async def _rotate(settings: Settings, asked: argparse.Namespace) -> int:
     from stores.secret_values import tenants_with_keys
 
+    if asked.root:
+        return await rotate_root(settings)
     async with _embedded(settings) as store:
         async with store.database.reading() as session:
             tenants = await tenants_with_keys(session)
@@ -72,8 +83,8 @@ async def _embedded(settings: Settings) -> "AsyncIterator[EmbeddedStore]":
     from core.ids import new_id
     from stores.sql.engine import Database
     from vault.embedded import EmbeddedStore
-    from vault.keys import RootKeyUnusable
     from vault.open import open_envelope
+    from vault.root_keys import RootKeyUnusable
     from vault.store import SecretBroken
 
     if settings.hashicorp_vault is not None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "api": "serve the API",
     "worker": "work on posted documents as they come",
     "dispatcher": "tell webhook endpoints of events as they happen",
+    "agents": "run executions of flows",
     "migrate": "bring the database to the newest revision",
     "admin": "what an operator does at the machine: create-key, rotate-signing-key, audit verify",
     "artefacts": "write docs/api: the OpenAPI document and the catalogue of errors",

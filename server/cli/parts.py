@@ -45,8 +45,8 @@ def redis(settings: Settings) -> Part:
 
 
 def lanes() -> list[Part]:
-    """Return what answers requests, works on documents as they come, and tells others of it."""
-    names = ("api", "worker", "dispatcher")
+    """Return what answers requests, works on documents as they come, tells others of it, and runs flows."""
+    names = ("api", "worker", "dispatcher", "agents")
     return [Part(name=name, wave=2, command=(sys.executable, "-m", "server", name)) for name in names]
 
 

@@ -6,8 +6,8 @@ from server.cli.refusal import Refusal
 
 def check(settings: Settings) -> None:
     """Raise Refusal unless the root key can be used. In development a missing one is made."""
-    from vault.keys import RootKeyUnusable
     from vault.open import open_envelope
+    from vault.root_keys import RootKeyUnusable
 
     try:
         open_envelope(settings)

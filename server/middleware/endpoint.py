@@ -24,7 +24,7 @@ from server.middleware.body import BodyReader
 from server.middleware.idempotency import Effects
 from server.middleware.rate_limit import RateLimit
 from server.openapi.models import QueryString
-from server.openapi.registry import InPath, Operation
+from server.openapi.registry import InPath, Operation, Requires
 from server.openapi.violations import violations_of
 from server.telemetry import metrics
 
@@ -51,7 +51,12 @@ class Hall:
         request.ctx.principal = principal
         await self.rate_limit.count(request, operation, principal)
         permit(principal, operation.requires)
+        request.ctx.look_again = partial(self._look_again, request, operation.requires)
         return principal
+
+    async def _look_again(self, request: Request, requires: Requires) -> None:
+        """Raise what `admit` would raise now: what goes on for long ends with the credential."""
+        permit(await self.authenticate(request), requires)
 
 
 def endpoint(

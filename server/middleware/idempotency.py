@@ -30,6 +30,7 @@ from core.ids import TenantId, content_id
 from core.log import may_fail
 from server.auth.principal import Principal
 from server.errors import error_response
+from server.openapi.answers import TOLD_AGAIN
 from server.openapi.models import Upload
 from server.openapi.registry import Keyed, Operation
 from stores.idempotency import Claim, IdempotencyRecords, KeptAnswer
@@ -66,23 +67,29 @@ class Effects:
         key = idempotency_key(request, operation)
         if key is None:
             return await self._carry_out(request, None, call)
-        fingerprint = self._fingerprint_of(given)
+        fingerprint, *earlier = self._fingerprints_of(given)
         identity = identity_of(operation, principal, key, fingerprint)
+        if principal is None and earlier:  # a stranger's record has the name that it had under its root key
+            before = [identity_of(operation, principal, key, each) for each in earlier]
+            identity = await self._records.first_known([identity, *before]) or identity
         tenant_id: TenantId | None = principal.tenant_id if principal is not None else None
-        claimed = await self._records.claim(identity, fingerprint, tenant_id)
+        claimed = await self._records.claim(identity, fingerprint, tenant_id, earlier=earlier)
         if isinstance(claimed, KeptAnswer):
+            if TOLD_AGAIN in claimed.headers:
+                request.ctx.told_again = claimed.headers[TOLD_AGAIN]
+                return await call()
             return self._replayed(identity, claimed)
         async with self._kept_alive(claimed):
             return await self._attempt(request, claimed, call)
 
-    def _fingerprint_of(self, given: Mapping[str, Any]) -> str:
+    def _fingerprints_of(self, given: Mapping[str, Any]) -> list[str]:
         """Return what tells one request from another, however it was spelled: order of keys and form boundaries do
-        not count.
+        not count. Behind it stands what did so under earlier root keys.
 
         Under a key of this installation's: whoever reads the table cannot try out what a short secret in the body was.
         """
         asked = json.dumps(given, sort_keys=True, default=_plain).encode()
-        return self._envelope.mac(asked, purpose=_PURPOSE).hex()
+        return [mac.hex() for mac in self._envelope.macs(asked, purpose=_PURPOSE)]
 
     async def _attempt(self, request: Request, claim: Claim, call: Call) -> HTTPResponse | None:
         try:
@@ -106,8 +113,9 @@ class Effects:
         async with self._database.unit_of_work() as work:
             effect = request.ctx.effect = Effect(self, work, claim)
             answer = await call()
-            if answer is None:  # it went out piece by piece: there is nothing to keep for a retry
-                await work.commit()
+            if answer is None:  # it went out piece by piece: there is nothing more to keep for a retry
+                if work.is_open:
+                    await work.commit()
             elif work.is_open:
                 await effect.settle(answer)
             elif claim is not None:

@@ -8,6 +8,9 @@ from sanic.response import HTTPResponse
 
 from server.openapi.models import Answer
 
+# On a kept answer, never on one that goes out: what a handler that streams is to tell again.
+TOLD_AGAIN = "x-told-again"
+
 
 class _Answered(HTTPResponse):
     """Its headers are written the short way where nothing has to be taken out of them: most of them are, each time."""
@@ -39,3 +42,18 @@ async def settled(request: Request, answer: HTTPResponse) -> None:
     `answer` is what a retry with the same Idempotency-Key is told if this process ends before the handler does.
     """
     await request.ctx.effect.settle(answer)
+
+
+async def settled_stream(request: Request, answer: HTTPResponse, *, told: str) -> None:
+    """Commit as `settled`, before a handler that answers piece by piece begins to.
+
+    A retry with the same Idempotency-Key calls the handler again: `told_again` returns `told` then.
+    """
+    answer.headers[TOLD_AGAIN] = told
+    await settled(request, answer)
+
+
+def told_again(request: Request) -> str | None:
+    """Return what an earlier request with this Idempotency-Key told: the handler is to tell it again, no more."""
+    told: str | None = getattr(request.ctx, "told_again", None)
+    return told

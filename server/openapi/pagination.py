@@ -3,7 +3,7 @@
 import base64
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -59,13 +59,13 @@ class Place:
 
 
 class Cursors:
-    """Signs places. `mac` returns 32 bytes that only this installation can compute.
+    """Signs places. `macs` returns 32 bytes that only this installation can compute, and those that it used to.
 
     A cursor is good for one list of one tenant under the filters it began with. It lasts as long as the root key.
     """
 
-    def __init__(self, mac: Callable[[bytes], bytes]) -> None:
-        self._mac = mac
+    def __init__(self, macs: Callable[[bytes], Sequence[bytes]]) -> None:
+        self._macs = macs
 
     def place(self, query: PageQuery, *, tenant_id: str, listing: str) -> Place:
         """Return where the page begins. Raises ValidationFailed for a cursor that is not of this list."""
@@ -74,7 +74,8 @@ class Cursors:
         if "skip" in query.model_fields_set:
             raise _refused("/skip", "A cursor knows its place: leave out skip, or the cursor")
         content, _, signature = query.cursor.partition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(content, query, tenant_id, listing).encode()):
+        right = self._signatures(content, query, tenant_id, listing)
+        if not any(hmac.compare_digest(signature.encode(), each.encode()) for each in right):
             raise _refused("/cursor", "This is not a next_cursor of this list with these filters")
         created_at, row_id, skip = json.loads(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
         return Place(after=(datetime.fromisoformat(created_at), row_id), skip=skip)
@@ -93,12 +94,12 @@ class Cursors:
         created_at, row_id = last
         skip = place.skip + len(found.rows)
         content = _base64(json.dumps([created_at.isoformat(), row_id, skip], separators=(",", ":")).encode())
-        return f"{content}.{self._signature(content, query, tenant_id, listing)}"
+        return f"{content}.{self._signatures(content, query, tenant_id, listing)[0]}"
 
-    def _signature(self, content: str, query: PageQuery, tenant_id: str, listing: str) -> str:
+    def _signatures(self, content: str, query: PageQuery, tenant_id: str, listing: str) -> list[str]:
         filters = query.model_dump(mode="json", exclude=set(_TURNING), exclude_none=True)
         signed = json.dumps([content, tenant_id, listing, filters], sort_keys=True)
-        return _base64(self._mac(signed.encode())[:_MAC_BYTES])
+        return [_base64(mac[:_MAC_BYTES]) for mac in self._macs(signed.encode())]
 
 
 def _base64(content: bytes) -> str:

@@ -66,6 +66,7 @@ class Poster:
                     document_id=row.id,
                     revision=row.revision,
                     tenant_id=tenant_id,
+                    collection=row.collection,
                     source=source,
                     source_type="text",
                     user_metadata={},

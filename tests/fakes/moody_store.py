@@ -2,6 +2,7 @@
 
 import asyncio
 
+from core.ids import TenantId
 from vault.memory import MemoryStore
 from vault.store import Place, SecretStoreSealed, SecretStoreUnreachable
 
@@ -13,9 +14,9 @@ class MoodyStore(MemoryStore):
         super().__init__()
         self.mood = "well"
 
-    async def write(self, place: Place, value: bytes) -> str:
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
         await self._answer()
-        return await super().write(place, value)
+        return await super().write(place, value, written_as=written_as)
 
     async def read(self, place: Place, stored_as: str) -> bytes:
         await self._answer()
@@ -24,6 +25,10 @@ class MoodyStore(MemoryStore):
     async def destroy(self, place: Place, stored_as: str) -> None:
         await self._answer()
         await super().destroy(place, stored_as)
+
+    async def forget_tenant(self, tenant_id: TenantId) -> None:
+        await self._answer()
+        await super().forget_tenant(tenant_id)
 
     async def health(self) -> None:
         await self._answer()

@@ -4,6 +4,7 @@ A request that the documentation does not describe (an unknown path, field or ty
 that a client cannot get used to kindness. `make test-vault` runs the same tests against a real server.
 """
 
+import base64
 import json
 import socket
 import threading
@@ -17,11 +18,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 ROLE_ID, SECRET_ID, ROOT_TOKEN = "role-of-codexos", "secret-of-codexos", "hvs.root"
+POD_ROLE, POD_TOKEN = "pod-of-codexos", "eyJhbGciOiJSUzI1NiJ9.pod.signature"
+TRANSIT_KEY = "key-of-codexos"
 MOUNT = "secret"
+_CREATED = "2026-11-23T00:00:00Z"
+_MOST_SECONDS = 60.0
 
 # The fields that a body may have, and their types.
 _BODIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "login": {"role_id": str, "secret_id": str},
+    "pod": {"role": str, "jwt": str},
+    "encrypt": {"plaintext": str, "associated_data": str},
+    "decrypt": {"ciphertext": str, "associated_data": str},
     "data": {"data": dict, "options": dict},
     "metadata": {"max_versions": int, "cas_required": bool, "delete_version_after": str, "custom_metadata": dict},
     "destroy": {"versions": list},
@@ -49,9 +57,13 @@ class FakeVault:
     url: str = ""
     sealed: bool = False
     delay_seconds: float = 0.0
+    # While it is there each request waits for a pass, and `waiting` says that one does.
+    passes: threading.Semaphore | None = None
+    waiting: threading.Event = field(default_factory=threading.Event)
     lease_seconds: int = 3600
     secrets: dict[str, Versions] = field(default_factory=dict)
     tokens: dict[str, float] = field(default_factory=lambda: {ROOT_TOKEN: float("inf")})
+    sealed_values: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     connections: int = 0
     open: set[socket.socket] = field(default_factory=set)
@@ -67,7 +79,9 @@ class FakeVault:
         if self.sealed:
             raise Refused(503, "Vault is sealed")
         if (method, path) == ("POST", "auth/approle/login"):
-            return self._log_in(_checked(body, "login"))
+            return self._log_in(_checked(body, "login"), {"role_id": ROLE_ID, "secret_id": SECRET_ID})
+        if (method, path) == ("POST", "auth/kubernetes/login"):
+            return self._log_in(_checked(body, "pod"), {"role": POD_ROLE, "jwt": POD_TOKEN})
         if token is None or self.tokens.get(token, 0.0) < time.monotonic():
             raise Refused(403, "permission denied")
         if (method, path) == ("GET", "auth/token/lookup-self"):
@@ -78,14 +92,17 @@ class FakeVault:
             _checked(body, "renew-self")
             self.tokens[token] = time.monotonic() + self.lease_seconds
             return self._auth(token)
+        if method == "POST" and path in (f"transit/encrypt/{TRANSIT_KEY}", f"transit/decrypt/{TRANSIT_KEY}"):
+            kind = path.split("/")[1]
+            return getattr(self, f"_{kind}")(_checked(body, kind))
         mount, _, rest = path.partition("/")
         kind, _, name = rest.partition("/")
         if mount != MOUNT or not name or "//" in name:
             raise Refused(404)
         return self._engine(method, kind, name, query, body)
 
-    def _log_in(self, body: Mapping[str, Any]) -> Any:
-        if (body.get("role_id"), body.get("secret_id")) != (ROLE_ID, SECRET_ID):
+    def _log_in(self, body: Mapping[str, Any], known: Mapping[str, str]) -> Any:
+        if body != known:
             raise Refused(400, "invalid role or secret ID")
         token = f"hvs.{uuid4().hex}"
         self.tokens[token] = time.monotonic() + self.lease_seconds
@@ -93,6 +110,18 @@ class FakeVault:
 
     def _auth(self, token: str) -> Any:
         return {"auth": {"client_token": token, "lease_duration": self.lease_seconds, "renewable": True}}
+
+    def _encrypt(self, body: Mapping[str, Any]) -> Any:
+        base64.b64decode(body["plaintext"], validate=True)
+        name = f"vault:v1:{base64.b64encode(uuid4().bytes).decode()}"
+        self.sealed_values[name] = (body["plaintext"], body.get("associated_data"))
+        return {"data": {"ciphertext": name, "key_version": 1}}
+
+    def _decrypt(self, body: Mapping[str, Any]) -> Any:
+        found = self.sealed_values.get(body["ciphertext"])
+        if found is None or found[1] != body.get("associated_data"):
+            raise Refused(400, "invalid ciphertext: unable to decrypt")
+        return {"data": {"plaintext": found[0]}}
 
     def _engine(self, method: str, kind: str, name: str, query: Mapping[str, list[str]], body: Any) -> Any:
         if (method, kind) == ("POST", "data"):
@@ -107,6 +136,8 @@ class FakeVault:
         if (method, kind) == ("POST", "metadata"):
             self.secrets.setdefault(name, Versions()).most = _checked(body, "metadata").get("max_versions") or 10
             return None
+        if (method, kind) == ("GET", "metadata"):
+            return self._described(name)
         if (method, kind) == ("DELETE", "metadata"):
             self.secrets.pop(name, None)
             return None
@@ -130,6 +161,16 @@ class FakeVault:
             raise Refused(404, json.dumps(answer))
         return answer
 
+    def _described(self, name: str) -> Any:
+        if name not in self.secrets:
+            raise Refused(404)
+        versions = {
+            str(number): {"created_time": _CREATED, "deletion_time": "", "destroyed": kept is None}
+            for number, kept in self.secrets[name].kept.items()
+        }
+        newest = max(self.secrets[name].kept, default=0)
+        return {"data": {"current_version": newest, "max_versions": self.secrets[name].most, "versions": versions}}
+
     def _list(self, folder: str) -> Any:
         below = [name[len(folder) :] for name in self.secrets if name.startswith(folder)]
         keys = sorted({rest.partition("/")[0] + ("/" if "/" in rest else "") for rest in below})
@@ -140,7 +181,7 @@ class FakeVault:
     def _metadata(self, number: int) -> dict[str, Any]:
         return {
             "version": number,
-            "created_time": "2026-11-23T00:00:00Z",
+            "created_time": _CREATED,
             "deletion_time": "",
             "destroyed": False,
             "custom_metadata": None,
@@ -172,6 +213,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         time.sleep(self.vault.delay_seconds)
+        if (passes := self.vault.passes) is not None:
+            self.vault.waiting.set()
+            passes.acquire(timeout=_MOST_SECONDS)
         split = urlsplit(self.path)
         try:
             if not split.path.startswith("/v1/") or self.headers.get("x-vault-request") != "true":

@@ -6,6 +6,7 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from core.errors import Conflict, ResourceNotFound
+from server.agents.executions.following.routes import follow
 from server.agents.executions.schemas import (
     ExecuteBody,
     ExecutionPage,
@@ -21,7 +22,7 @@ from server.agents.executions.schemas import (
     micros_of,
 )
 from server.auth.principal import AgentExecutor, AgentReader
-from server.openapi.answers import answered, settled
+from server.openapi.answers import answered, settled, settled_stream, told_again
 from server.openapi.registry import Operations
 
 if TYPE_CHECKING:
@@ -39,17 +40,26 @@ def executions_of(request: Request) -> "ExecutionService":
 
 
 @executions.operation(
-    "POST", "/execute", answers={200: ExecutionView, 202: ExecutionView}, errors=[ResourceNotFound, Conflict]
+    "POST",
+    "/execute",
+    answers={200: ExecutionView, 202: ExecutionView},
+    errors=[ResourceNotFound, Conflict],
+    streams=True,
 )
-async def execute_flow(request: Request, owner: AgentExecutor, body: ExecuteBody) -> HTTPResponse:
+async def execute_flow(request: Request, owner: AgentExecutor, body: ExecuteBody) -> HTTPResponse | None:
     """Execute a flow.
 
     With `mode` wait the answer is 200 once the execution is over, however it ended: `status` tells. If that takes
     longer than 30 seconds the answer is 202 and the execution goes on, as with `mode` background: follow `Location`.
+    With `mode` stream the answer is what the execution tells, as `GET /agents/executions/{execution_id}/events` has
+    it. The same Idempotency-Key again tells it again, from the first event on.
     """
     from server.agents.executions.service import NewExecution
 
     service = executions_of(request)
+    if (streaming := told_again(request)) is not None:
+        await follow(request, owner.tenant_id, streaming)
+        return None
     view = await service.start(
         owner,
         NewExecution(
@@ -65,6 +75,10 @@ async def execute_flow(request: Request, owner: AgentExecutor, body: ExecuteBody
     )
     if body.mode == "background":
         return _accepted(view)
+    if body.mode == "stream":
+        await settled_stream(request, _accepted(view), told=view.execution_id)
+        await follow(request, owner.tenant_id, view.execution_id)
+        return None
     await settled(request, _accepted(view))
     view = await service.wait(owner, view.execution_id, LONGEST_WAIT_SECONDS)
     return answered(view) if view.is_over else _accepted(view)

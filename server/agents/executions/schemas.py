@@ -40,8 +40,10 @@ class ExecuteBody(JsonBody):
     version: int | None = Field(
         None, ge=1, le=2**31 - 1, description="Which version of the flow. Without it, the published one."
     )
-    mode: Literal["wait", "background"] = Field(
-        "wait", description="wait: the answer comes when the execution is over, or as 202 if that takes too long."
+    mode: Literal["wait", "background", "stream"] = Field(
+        "wait",
+        description="wait: the answer comes when the execution is over, or as 202 if that takes too long."
+        " stream: as server-sent events, from the first on.",
     )
     max_cost: Cost | None = Field(None, description="What it may spend at most.")
     deadline_seconds: float | None = Field(

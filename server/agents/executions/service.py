@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
-from jsonschema.exceptions import SchemaError, best_match  # type: ignore[import-untyped]  # it has no types
-
 from core.clock import Clock
 from core.errors import Conflict, ResourceNotFound, ValidationFailed
 from core.ids import IdSource, TenantId, is_uuid
@@ -30,6 +27,7 @@ from server.agents.executions.schemas import (
     StepView,
     micros_of,
 )
+from server.agents.flow.json_schema import mismatch
 from server.auth.principal import Principal
 from server.openapi.pagination import Cursors
 from stores.audit import AuditLog
@@ -381,13 +379,9 @@ async def _found(repository: ExecutionRepository, execution_id: str, *, to_chang
 def _check(answer: Any, schema: Any) -> None:
     if not isinstance(schema, dict):
         return
-    try:
-        fault = best_match(Draft202012Validator(schema).iter_errors(answer))
-    except (SchemaError, RecursionError, ValueError):  # the flow's author wrote it; it can refuse nothing
-        return
-    if fault is not None:
-        where = "".join(f"/{part}" for part in fault.absolute_path)
+    found = mismatch(answer, schema)
+    if found is not None:
         raise ValidationFailed(
             "The answer is not what the node asks for.",
-            violations=[{"pointer": f"/answer{where}", "message": fault.message[:500]}],
+            violations=[{"pointer": f"/answer{found.pointer}", "message": found.message}],
         )

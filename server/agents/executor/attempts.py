@@ -68,7 +68,17 @@ async def attempts(
             run.park(path, retry_at)
             return STUCK
         await run.surroundings.sleep(delay)
-        past = Past(attempt=begun.attempt + 1, failures=failures)
+        past = _after_failure(past, begun, failures)
+
+
+def _after_failure(past: Past | None, begun: Begun, failures: int) -> Past:
+    waited = past is not None and _answer_of(past) is not None
+    return Past(
+        attempt=begun.attempt + 1,
+        failures=failures,
+        wait=past.wait if past is not None and waited else None,
+        answer=_answer_of(past) if waited else None,
+    )
 
 
 def _delay(frame: "Frame", node: PlannedNode, failures: int) -> float | None:

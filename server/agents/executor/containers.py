@@ -142,7 +142,7 @@ def _of_its_own(frame: "Frame", input: Json) -> Mapping[str, Json]:
 
 async def _pinned(frame: "Frame", begun: Begun, flow_id: str, version: int | None, name: str) -> Plan:
     """Return what the flow does. A version that nobody named is the same after a crash."""
-    flows, journal = frame.run.surroundings.flows, frame.run.journal
+    flows, journal = frame.run.flows, frame.run.journal
     if version is None:
         called = f"$version/{name}"
         known = journal.called(begun.path, called)

@@ -15,7 +15,10 @@ _SPENT = Fault(
 async def execute(run: Run) -> Ending:
     """Return how it ended. Whoever cancels this task, or raises LeaseLost from the journal, hears nothing more."""
     scope = {"input": run.input, "context": run.context, "nodes": {}}
-    deadline = asyncio.timeout(_seconds_left(run))
+    seconds_left = _seconds_left(run)
+    if seconds_left == 0:
+        return Expired()
+    deadline = asyncio.timeout(seconds_left)
     try:
         async with deadline:
             result = await Frame(run, run.plan, "", scope).result()

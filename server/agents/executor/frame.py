@@ -23,7 +23,19 @@ _DEEPEST = 8
 class Frame:
     """The graph of a flow, or of the body of a map or a loop. `prefix` ends with `/` unless it is the outermost."""
 
-    __slots__ = ("_inputs", "_left", "_outer", "_outputs", "_ready", "_stuck", "depth", "plan", "prefix", "run")
+    __slots__ = (
+        "_caught",
+        "_inputs",
+        "_left",
+        "_outer",
+        "_outputs",
+        "_ready",
+        "_stuck",
+        "depth",
+        "plan",
+        "prefix",
+        "run",
+    )
 
     def __init__(self, run: Run, plan: Plan, prefix: str, outer: Mapping[str, Json], depth: int = 0) -> None:
         self.run = run
@@ -36,6 +48,7 @@ class Frame:
         self._inputs: dict[PlannedNode, dict[int, Json]] = {}
         self._ready: deque[PlannedNode] = deque(plan.starts)
         self._stuck = False
+        self._caught: set[str] = set()  # nodes that failed and whose fallback edges were taken
 
     async def result(self) -> CameTo:
         """Run to the end. Raises FlowFailed."""
@@ -115,6 +128,7 @@ class Frame:
             if not node.catches:
                 raise FlowFailed(visited, self.prefix + node.node.id)
             output: Json = {"error": visited.as_json()}
+            self._caught.add(node.node.id)
             self._outputs[node.node.id] = output
             for way in node.ways:
                 self._decide(way, way.on_error, output)
@@ -160,7 +174,6 @@ class Frame:
         named = [node for node in self.plan.nodes if node.node.type == OUTPUT and node.node.id in self._outputs]
         if named:
             return self._outputs[named[-1].node.id]
-        sinks = [node.node.id for node in self.plan.nodes if all(way.on_error for way in node.ways)]
-        if len(sinks) == 1:
-            return self._outputs.get(sinks[0])
-        return {name: self._outputs[name] for name in sorted(sinks) if name in self._outputs}
+        ends = [node.node.id for node in self.plan.nodes if all(way.on_error for way in node.ways)]
+        ran = [name for name in sorted(ends) if name in self._outputs and name not in self._caught]
+        return {name: self._outputs[name] for name in ran} if len(ran) > 1 else self._outputs[ran[0]] if ran else None

@@ -66,14 +66,18 @@ def _planned(node: Node, order: int, registry: Registry) -> PlannedNode:
     if node.type not in registry:
         raise NodeFailed(f"There is no node type {node.type!r}.", code="FLOW_INVALID")
     node_type = registry[node.type]
-    body = node.config.get("body")
+    # Only to a container is it a flow; a request has a body, too.
+    body = node.config.get("body") if "body" in node_type.raw_fields else None
     return PlannedNode(
         node=node,
         type=node_type,
         order=order,
         ways=[],
         fixed=None if _has_templates(_rendered_part(node.config, node_type)) else config_of(node_type, node.config),
-        body=plan_of(definition_of(body), registry) if isinstance(body, dict) else None,
+        # The body of a request is no flow.
+        body=plan_of(definition_of(body), registry)
+        if isinstance(body, dict) and "body" in node_type.raw_fields
+        else None,
     )
 
 

@@ -72,7 +72,6 @@ class Surroundings:
 
     registry: Registry
     language: Language
-    flows: Flows
     now: Callable[[], datetime]
     dice: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -88,6 +87,7 @@ class Run:
     journal: Journal
     surroundings: Surroundings
     secrets: Secrets
+    flows: Flows
     budget: Budget = field(default_factory=lambda: Budget(most_micros=None))
     on_budget: Literal["pause", "fail"] = "pause"
     deadline_at: datetime | None = None

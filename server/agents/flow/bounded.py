@@ -119,6 +119,9 @@ def plain(value: Any) -> Json:
             raise SecurityError("A template comes to a number that JSON does not have.")
         return value
     if isinstance(value, Mapping):
+        if "$secret" in value:
+            # What came with somebody's input would be taken for a reference that the flow's author wrote.
+            raise SecurityError("No template can name a secret.")
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]

@@ -26,6 +26,10 @@ _MAKES_LIST = re.compile(r"\.\s*(map|filter)\s*\(")
 _MOST_ITEMS_COPIED = 1000
 ROOTS = frozenset({"input", "context", "nodes", "output", "item", "index"})
 _ROOT = re.compile(rf"(?<![.\w])({'|'.join(sorted(ROOTS))})\b")
+# A node by its id, or a text, in which ids are no ids.
+_NODE = re.compile(
+    rf"""(?<![.\w])nodes\s*(?:\.\s*(\w+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])|{_STRING.pattern}""", re.DOTALL
+)
 
 
 class ConditionFailed(CodexError):
@@ -35,9 +39,9 @@ class ConditionFailed(CodexError):
 
 
 class Condition:
-    """A compiled condition. `roots` are the names it begins from."""
+    """A compiled condition. `roots` are the names it begins from, `nodes` the nodes whose output it speaks of."""
 
-    __slots__ = ("_looks_around", "_makes_list", "_parts", "_program", "roots")
+    __slots__ = ("_looks_around", "_makes_list", "_parts", "_program", "nodes", "roots")
 
     def __init__(self, text: str) -> None:
         fault = _refused(text)
@@ -48,6 +52,8 @@ class Condition:
         bodies = _macro_bodies(bare)
         # What a macro calls an item of its list is no name of the scope's.
         self.roots = frozenset(program.variables()) - {body.split(",", 1)[0].strip() for body in bodies}
+        named = (each.group(1) or each.group(2) or each.group(3) for each in _NODE.finditer(text))
+        self.nodes = frozenset(name for name in named if name) if "nodes" in self.roots else frozenset()
         # A body that looks at more than its item may go over everything for each item.
         self._looks_around = any(_ROOT.search(body) for body in bodies)
         self._makes_list = _MAKES_LIST.search(bare) is not None

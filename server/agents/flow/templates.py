@@ -19,6 +19,8 @@ from server.agents.flow.definition import Json
 from server.agents.flow.filters import FILTERS
 
 MOST_CHARACTERS = 65_536
+# The one field of what stands for a secret.
+SECRET = "$secret"
 ROOTS = frozenset({"input", "context", "nodes", "item", "index"})
 _MARKS = re.compile(r"\{[{%#]")
 # Loops inside of one another.
@@ -85,7 +87,10 @@ def render(value: Json, scope: Mapping[str, Json]) -> Json:
         return compiled(value).render(scope) if _MARKS.search(value) else value
     if isinstance(value, list):
         return [render(each, scope) for each in value]
-    return {name: render(each, scope) for name, each in value.items()} if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        # Which secret it is stands in the flow: nothing that is read while it runs may name another.
+        return value if SECRET in value else {name: render(each, scope) for name, each in value.items()}
+    return value
 
 
 @lru_cache(maxsize=4096)

@@ -22,8 +22,8 @@ from stores.sql.engine import Database, Session
 from stores.sql.models import ApiKeyRow
 from stores.tenants import DEVELOPMENT
 
-# A revoked key may work for this long, and not longer.
-_REMEMBERED_FOR = timedelta(seconds=5)
+# A revoked key may work for this long, and not longer. What streams looks once a second besides: five in all.
+_REMEMBERED_FOR = timedelta(seconds=3.5)
 _REMEMBERED_KEYS = 10_000
 
 _USES_WRITTEN_EVERY = timedelta(minutes=1)

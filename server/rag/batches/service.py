@@ -138,6 +138,7 @@ class BatchService:
                 document_id=row.id,
                 revision=revision,
                 tenant_id=row.tenant_id,
+                collection=row.collection,
                 source=item.label,
                 source_type=item.source_type,
                 user_metadata=dict(item.metadata),

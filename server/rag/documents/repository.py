@@ -113,6 +113,7 @@ class DocumentRepository(TenantRepository):
                 document_id=row.id,
                 revision=row.revision,
                 tenant_id=self.tenant_id,
+                collection=row.collection,
                 source=row.source,
                 source_type=row.source_type,
                 user_metadata=row.user_metadata,

@@ -28,7 +28,14 @@ from stores.sql.models.job import JobKind, JobRow, JobStatus, Lane
 from stores.sql.models.lease import LeaseRow
 from stores.sql.models.mail import MailedTokenRow, MailRow
 from stores.sql.models.outbox import OutboxRow
-from stores.sql.models.secret import SecretRow, SecretUseRow, SecretValueRow, SecretVersionRow, VaultKeyRow
+from stores.sql.models.secret import (
+    SecretRemovalRow,
+    SecretRow,
+    SecretUseRow,
+    SecretValueRow,
+    SecretVersionRow,
+    VaultKeyRow,
+)
 from stores.sql.models.source import CrawlRow, CrawlState, SourcePushRow, SourceRow
 from stores.sql.models.tenant import ApiKeyRow, TenantRow
 from stores.sql.models.user import (
@@ -95,6 +102,7 @@ __all__ = [
     "RefreshTokenRow",
     "RevokedTokenRow",
     "Role",
+    "SecretRemovalRow",
     "SecretRow",
     "SecretUseRow",
     "SecretValueRow",

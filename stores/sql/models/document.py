@@ -64,6 +64,8 @@ class DocumentRevisionRow(Base):
     document_id: Mapped[str] = mapped_column(Id, ForeignKey("documents.id"), primary_key=True)
     revision: Mapped[int] = mapped_column(Integer, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"))
+    # Where the document was when this was accepted. None in what is older than the column: where it is now.
+    collection: Mapped[str | None] = mapped_column(String(200))
     source: Mapped[str] = mapped_column(Text)
     source_type: Mapped[str] = mapped_column(String(20))
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", Json)

@@ -38,7 +38,7 @@ class FlowRow(Base):
 
 
 class FlowVersionRow(Base):
-    """What a flow does. Written once; `definition` is the JSON of nodes and edges, byte for byte."""
+    """What a flow does. Written once, but for when it was published; `definition` is the JSON of nodes and edges."""
 
     __tablename__ = "flow_versions"
 
@@ -49,6 +49,8 @@ class FlowVersionRow(Base):
     definition_sha256: Mapped[str] = mapped_column(String(64))
     created_by: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # When it was published last: only such a version can be gone back to.
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class FlowScheduleRow(Base):

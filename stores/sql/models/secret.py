@@ -102,3 +102,20 @@ class SecretValueRow(Base):
     vault_key_id: Mapped[str] = mapped_column(Id, ForeignKey("vault_keys.id"), index=True)
     sealed_data_key: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SecretRemovalRow(Base):
+    """A value that a store elsewhere is to destroy from `due_at` on: the row is there until it has.
+
+    One is written before each value is, and deleted with the commit that makes that a version. Without a key: all of
+    the tenant's. `attempts` is how often that failed.
+    """
+
+    __tablename__ = "secret_removals"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"))
+    key: Mapped[str] = mapped_column(String(255))
+    stored_as: Mapped[str] = mapped_column(String(255))
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)

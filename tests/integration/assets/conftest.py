@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tests.fakes.nursery import Nursery
 from tests.integration.assets.batch import Batch, QuickPlatform
 
 
@@ -21,6 +22,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     monkeypatch.delenv("CODEXOS_DATABASE_URL", raising=False)
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     return home
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Yield where runs begin that are to be killed, without the seconds of Dagster's and LanceDB's imports."""
+    imports = [f"tests.fakes.doomed_{work}" for work in ("run", "builder", "crawl")]
+    nursery = Nursery(tmp_path_factory.mktemp("nursery") / "log", [*imports, "great_expectations"])
+    yield nursery
+    nursery.end()
 
 
 @pytest.fixture

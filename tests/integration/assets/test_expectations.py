@@ -11,6 +11,7 @@ from assets.rag.expectations import (
     coverage_suite,
     documents_suite,
     languages_suite,
+    tail_suite,
     validate,
     vectors_suite,
 )
@@ -21,6 +22,7 @@ CHUNK = {"document_id": "d1", "revision": 1, "position": 0, "text": "a", "tokens
 VECTOR = {"document_id": "d1", "norm": 1.0, "dimensions": 384}
 LANGUAGE = {"document_id": "d1", "position": 0, "language": "en", "foreign": None}
 COUNTS = {"document_id": "d1", "found": 2, "planned": 2}
+TAIL = {"tenant_id": "t", "unindexed_rows": 10, "most_unindexed_rows": 10}
 CHUNKS = chunks_suite(["d1", "d2"], max_tokens=10)
 VECTORS = vectors_suite({384})
 
@@ -42,6 +44,7 @@ def refused(suite: Suite, *rows: dict[str, Any]) -> set[str]:
         (VECTORS, VECTOR),
         (languages_suite, LANGUAGE),
         (coverage_suite, COUNTS),
+        (tail_suite, TAIL),
     ],
 )
 def test_sound_rows_pass(suite: Suite, row: dict[str, Any]) -> None:
@@ -74,6 +77,12 @@ def test_sound_rows_pass(suite: Suite, row: dict[str, Any]) -> None:
         (VECTORS, VECTOR, {"dimensions": 128}, "expect_column_values_to_be_in_set"),
         (languages_suite, LANGUAGE, {"language": "de", "foreign": "de"}, "expect_column_values_to_be_null"),
         (coverage_suite, COUNTS, {"found": 1}, "expect_column_pair_values_to_be_equal"),
+        (
+            tail_suite,
+            TAIL,
+            {"tenant_id": "u", "unindexed_rows": 11},
+            "expect_column_pair_values_a_to_be_greater_than_b",
+        ),
     ],
 )
 def test_fault_is_refused_by_its_expectation(

@@ -3,8 +3,6 @@
 import asyncio
 import base64
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from xml.etree import ElementTree
@@ -20,6 +18,7 @@ from pipelines.streams.ingest_lane import work_off
 from stores.generations import Generation
 from stores.job_keeper import keep
 from stores.sql.models import GenerationRow, GenerationState, GoldenSetRow, Lane
+from tests.fakes.nursery import Nursery
 from tests.integration.assets.batch import Batch, materialized
 
 Result = TypeVar("Result")
@@ -106,15 +105,13 @@ def texts(count: int) -> list[str]:
     return [f"Note {number} tells at some length of the lamp that hangs above the stair." for number in range(count)]
 
 
-def test_a_killed_builder_is_gone_on_with(batch: Batch) -> None:
+def test_a_killed_builder_is_gone_on_with(batch: Batch, nursery: Nursery) -> None:
     """kill -9 between two batches: the next run writes what is lacking and nothing twice."""
     tenant_id = batch.tenant(bucket=3)
     posted = batch.post(tenant_id, texts(70))
     index(batch)
     candidate = candidate_of(batch, tenant_id)
-    command = [sys.executable, "-m", "tests.fakes.doomed_builder", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert nursery.ended(nursery.begin("tests.fakes.doomed_builder", "2")) == -signal.SIGKILL, nursery.log.read_text()
     assert 32 <= len(held(batch, candidate)) < 70
     assert state_of(batch, candidate) is GenerationState.BUILDING
     result = materialized(run_builder(batch, candidate), "index_generations")

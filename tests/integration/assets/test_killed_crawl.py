@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +15,7 @@ from stores.buckets import bucket_of
 from stores.job_keeper import keep
 from stores.sql.models import CrawlState, JobKind, JobStatus, Lane
 from tests.fakes.git_server import GitServer, git_server
+from tests.fakes.nursery import Nursery
 from tests.fakes.website import Website, answer, website_beside
 from tests.integration.assets.batch import Batch
 from tests.integration.assets.crawling import ask_again, crawl, last_crawl, let_crawl_leases_end, living, source, tick
@@ -39,11 +38,10 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
         yield server
 
 
-def killed(work: str, point: str, time: int) -> None:
+def killed(nursery: Nursery, work: str, point: str, time: int) -> None:
     """Do `work` in a process of its own until it is killed at the point."""
-    command = [sys.executable, "-m", "tests.fakes.doomed_crawl", work, point, str(time)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = nursery.begin("tests.fakes.doomed_crawl", work, point, str(time))
+    assert nursery.ended(done) == -signal.SIGKILL, nursery.log.read_text()
 
 
 def show(site: Website, pages: range) -> None:
@@ -58,16 +56,16 @@ def fetched(site: Website) -> Counter[str]:
     return Counter(asked.path for asked in site.asked if not asked.path.endswith((".xml", ".txt")))
 
 
-def test_killed_crawls_go_on_from_their_cursor(site: Website, batch: Batch) -> None:
+def test_killed_crawls_go_on_from_their_cursor(site: Website, batch: Batch, nursery: Nursery) -> None:
     """kill -9 four times: nothing lost, doubled or miscounted, and only what was not committed is fetched again."""
     tenant_id = batch.tenant(bucket=3)
     show(site, range(90))
     source(batch, tenant_id, f"{site.url}/sitemap.xml", type="sitemap", max_delete_fraction=0.5)
     tick(batch)
-    killed("3", "documents written, not committed", 2)
+    killed(nursery, "3", "documents written, not committed", 2)
     assert (last_crawl(batch).counts["new"], len(living(batch))) == (20, 20)
     let_crawl_leases_end(batch)
-    killed("3", "committed", 2)
+    killed(nursery, "3", "committed", 2)
     assert (last_crawl(batch).counts["new"], len(living(batch))) == (60, 60)
     let_crawl_leases_end(batch)
     crawl(batch, bucket_of(tenant_id))
@@ -77,10 +75,10 @@ def test_killed_crawls_go_on_from_their_cursor(site: Website, batch: Batch) -> N
 
     show(site, range(50))
     ask_again(batch)
-    killed("3", "documents retired, not committed", 2)
+    killed(nursery, "3", "documents retired, not committed", 2)
     assert len(living(batch)) == 70
     let_crawl_leases_end(batch)
-    killed("3", "before closing", 1)
+    killed(nursery, "3", "before closing", 1)
     let_crawl_leases_end(batch)
     crawl(batch, bucket_of(tenant_id))
     assert {name: count for name, count in last_crawl(batch).counts.items() if count} == {
@@ -120,16 +118,16 @@ def posted(batch: Batch, tenant_id: TenantId, repository: str) -> str:
 
 
 @pytest.mark.parametrize("lane", [Lane.BATCH, pytest.param(Lane.STREAM, marks=pytest.mark.slow)])
-def test_a_killed_expansion_is_gone_on_with(lane: Lane, git: GitServer, batch: Batch) -> None:
+def test_a_killed_expansion_is_gone_on_with(lane: Lane, git: GitServer, batch: Batch, nursery: Nursery) -> None:
     """kill -9 twice while a repository becomes documents: either lane ends it, each file once, and the job says so."""
     tenant_id = batch.tenant(bucket=3)
     names = [f"acme/many:{number:03}.md" for number in range(120)]
     git.commit("acme/many", {name.partition(":")[2]: f"File {name}.".encode() for name in names})
     job_id = posted(batch, tenant_id, "acme/many")
-    killed("fetch", "one document of a transaction", 70)
+    killed(nursery, "fetch", "one document of a transaction", 70)
     assert len(batch.documents()) == 1 + 50
     batch.let_leases_end()
-    killed("fetch", "committed", 1)
+    killed(nursery, "fetch", "committed", 1)
     assert len(batch.documents()) == 1 + 100
     batch.let_leases_end()
     if lane is Lane.STREAM:

@@ -1,13 +1,13 @@
 """A Dagster run is killed in the middle: another run or the other lane finishes its jobs, each once."""
 
 import asyncio
-import os
 import random
 import signal
-import subprocess
-import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -21,29 +21,11 @@ from stores.job_keeper import keep
 from stores.letterbox import Job
 from stores.sql.models import DocumentStatus, JobStatus, Lane
 from tests.fakes.doomed_run import POINTS
+from tests.fakes.nursery import Nursery
 from tests.fakes.plain_text_parser import PlainTextParser
 from tests.integration.assets.batch import Batch, QuickPlatform
 
 TEXTS = [f"Text number {number} is about nothing else." for number in range(6)]
-
-# A process that takes a bucket's jobs, says so once it has begun to parse, and never finishes.
-RUN_AND_HANG = """
-import time
-import dagster as dg
-from assets.rag.assets import documents, elements
-from assets.resources import StageTablesResource
-from tests.fakes.plain_text_parser import PlainTextParser
-from tests.integration.assets.batch import QuickPlatform
-
-async def hang(self, files):
-    print("parsing", flush=True)
-    time.sleep(3600)
-
-PlainTextParser.parse = hang
-platform = QuickPlatform()
-resources = {"platform": platform, "stage_tables": StageTablesResource(platform=platform)}
-dg.materialize([documents, elements], partition_key="bucket_03", resources=resources)
-"""
 
 
 async def claimed_by_the_stream_lane(platform: PlatformResource) -> list[Job]:
@@ -62,26 +44,31 @@ async def finish_on_the_stream_lane(platform: PlatformResource) -> None:
             await asyncio.sleep(0.05)
 
 
-def test_killed_run_loses_no_document(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def until(condition: Callable[[], bool], *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.05)
+
+
+def test_killed_run_loses_no_document(
+    batch: Batch, nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its leases, kept alive while it lived, end after kill -9; the stream lane finishes every one of its jobs."""
     monkeypatch.setenv("CODEXOS_JOB_LEASE_SECONDS", "2")
     monkeypatch.setenv("CODEXOS_SWEEP_AFTER_SECONDS", "0.5")
     platform = QuickPlatform()
     tenant_id = batch.tenant(bucket=3)
     posted = batch.post(tenant_id, TEXTS, lane=Lane.BATCH)
-    run = subprocess.Popen(
-        [sys.executable, "-c", RUN_AND_HANG], env=os.environ | {"PYTHONPATH": "."}, stdout=subprocess.PIPE, text=True
-    )
+    told = tmp_path / "told"
+    run = nursery.begin("tests.fakes.hanging_run", "3", str(told))
     try:
-        assert run.stdout is not None
-        assert run.stdout.readline() == "parsing\n"
+        until(told.exists, seconds=120)
         # Two leases long the run stands still inside a step, and still nobody can take its jobs.
-        with pytest.raises(subprocess.TimeoutExpired):
-            run.wait(timeout=4)
+        time.sleep(4)
         assert asyncio.run(claimed_by_the_stream_lane(platform)) == []
     finally:
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        nursery.kill(run)
     asyncio.run(finish_on_the_stream_lane(platform))
     assert batch.stored_chunks(tenant_id) == dict.fromkeys(posted, 1)
     assert {row.status for row in batch.documents().values()} == {DocumentStatus.INDEXED}
@@ -119,15 +106,14 @@ def post_some(batch: Batch, tenant_id: TenantId, texts: dict[DocumentId, str], d
     return 4 + len(revised)
 
 
-def kill_a_run(bucket: int, point: str, time: int) -> None:
-    command = [sys.executable, "-m", "tests.fakes.doomed_run", str(bucket), point, str(time)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+def kill_a_run(nursery: Nursery, bucket: int, point: str, time: int) -> None:
+    run = nursery.begin("tests.fakes.doomed_run", str(bucket), point, str(time))
+    assert nursery.ended(run) == -signal.SIGKILL, nursery.log.read_text()
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_runs_lose_and_double_nothing(
-    batch: Batch, kills: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    batch: Batch, nursery: Nursery, kills: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """kill -9 at points all along a run, with revisions and deletions between; each document ends as last posted."""
     monkeypatch.setenv("CODEXOS_SWEEP_AFTER_SECONDS", "0.5")
@@ -140,7 +126,7 @@ def test_killed_runs_lose_and_double_nothing(
         posted += post_some(batch, tenant_id, texts, dice)
         batch.let_wait()
         point = points[kill % len(points)]
-        kill_a_run(3, point, 2 if "commit" in point and kill % 2 else 1)
+        kill_a_run(nursery, 3, point, 2 if "commit" in point and kill % 2 else 1)
         batch.let_leases_end()
         batch.let_wait()
         if dice.random() < 0.5:

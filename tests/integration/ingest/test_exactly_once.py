@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from sqlalchemy import func, select
@@ -25,10 +26,12 @@ from stores.redis import connect
 from stores.sql.engine import Database
 from stores.sql.models import DocumentRow, DocumentStatus, JobRow, Lane, OutboxRow
 from tests.factories.posting import Poster
+from tests.fakes.nursery import Nursery
 
 KILLS = 25
-STREAM_WORKER = ("-m", "server", "worker")
-BATCH_WORKER = ("-m", "tests.fakes.batch_lane")
+STREAM, BATCH = "stream", "batch"
+COMMANDS = {STREAM: ("-m", "server", "worker"), BATCH: ("-m", "tests.fakes.batch_lane")}
+QUICK_WORKER = "tests.fakes.quick_worker"
 # The embedded pair and the real one: crossing them would show nothing more and take twice as long.
 BACKENDS = pytest.mark.parametrize(
     ("database_url", "redis_url"), [("sqlite", "embedded"), ("postgresql", "real")], indirect=True
@@ -59,20 +62,33 @@ class Truth:
         return expected
 
 
-class Workers:
+class Workers(Protocol):
     """Workers as real processes, to be killed at any moment."""
 
-    def __init__(self, environment: dict[str, str], log: Path, commands: Sequence[tuple[str, ...]]) -> None:
+    def fill_up(self) -> None:
+        """Begin those that do not run."""
+
+    def kill_one(self, dice: random.Random) -> None:
+        """kill -9."""
+
+    def end(self) -> None:
+        """Kill them all."""
+
+
+class StartedWorkers:
+    """Implements Workers with processes as an operator starts them, jail and all: seconds each."""
+
+    def __init__(self, environment: dict[str, str], log: Path, lanes: Sequence[str]) -> None:
         self._environment = environment
         self._log = log.open("ab")
-        self._commands = commands
+        self._lanes = lanes
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def fill_up(self) -> None:
-        for place, command in enumerate(self._commands):
+        for place, lane in enumerate(self._lanes):
             if place not in self._running:
                 self._running[place] = subprocess.Popen(
-                    [sys.executable, *command],
+                    [sys.executable, *COMMANDS[lane]],
                     env=self._environment,
                     stdout=self._log,
                     stderr=self._log,
@@ -91,12 +107,34 @@ class Workers:
         self._log.close()
 
 
+class ForkedWorkers:
+    """Implements Workers with forks of what has been imported once: milliseconds each, so that work is interrupted."""
+
+    def __init__(self, environment: dict[str, str], log: Path, lanes: Sequence[str]) -> None:
+        self._environment = environment
+        self._nursery = Nursery(log, [QUICK_WORKER, *(["great_expectations"] if BATCH in lanes else [])])
+        self._lanes = lanes
+        self._running: dict[int, int] = {}
+
+    def fill_up(self) -> None:
+        for place, lane in enumerate(self._lanes):
+            if place not in self._running:
+                self._running[place] = self._nursery.begin(QUICK_WORKER, lane, environment=self._environment)
+
+    def kill_one(self, dice: random.Random) -> None:
+        self._nursery.kill(self._running.pop(dice.choice(sorted(self._running))))
+
+    def end(self) -> None:
+        self._nursery.end()
+
+
 @asynccontextmanager
 async def workers(
     home: Path,
     database_url: str,
     redis_url: str,
-    commands: Sequence[tuple[str, ...]] = (STREAM_WORKER, STREAM_WORKER),
+    kind: Callable[[dict[str, str], Path, Sequence[str]], Workers] = StartedWorkers,
+    lanes: Sequence[str] = (STREAM, STREAM),
 ) -> AsyncIterator[Workers]:
     environment = os.environ | {
         "CODEXOS_HOME": str(home),
@@ -106,10 +144,10 @@ async def workers(
         "CODEXOS_JOB_LEASE_SECONDS": "2",
         "CODEXOS_LOG_LEVEL": "WARNING",
     }
-    if BATCH_WORKER in commands:
+    if BATCH in lanes:
         # Either lane takes what the other left lying for a second: both finish what the other began.
         environment |= {"CODEXOS_SWEEP_AFTER_SECONDS": "1", "DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONPATH": "."}
-    running = Workers(environment, home / "workers.log", commands)
+    running = kind(environment, home / "workers.log", lanes)
     try:
         yield running
     finally:
@@ -176,14 +214,28 @@ async def assert_nothing_lost_nothing_doubled(
     assert await stored_chunks(home, tenants) == await truth.chunks()
 
 
-@BACKENDS
-async def test_killed_workers_lose_and_double_nothing(database_url: str, redis_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("database_url", "redis_url", "kind"),
+    [
+        ("sqlite", "embedded", ForkedWorkers),
+        ("postgresql", "real", ForkedWorkers),
+        pytest.param("sqlite", "embedded", StartedWorkers, marks=pytest.mark.slow),
+        pytest.param("postgresql", "real", StartedWorkers, marks=pytest.mark.slow),
+    ],
+    indirect=["database_url", "redis_url"],
+)
+async def test_killed_workers_lose_and_double_nothing(
+    database_url: str,
+    redis_url: str,
+    kind: Callable[[dict[str, str], Path, Sequence[str]], Workers],
+    tmp_path: Path,
+) -> None:
     """25 kill -9 at random moments of two workers' work, with revisions and deletions coming in all the while."""
     dice = random.Random(20261122)
     database, truth = Database(database_url), Truth()
     poster = Poster(database, tmp_path / "blobs")
     tenants = [await poster.tenant() for _ in range(3)]
-    async with workers(tmp_path, database_url, redis_url) as running:
+    async with workers(tmp_path, database_url, redis_url, kind) as running:
         for _ in range(KILLS):
             running.fill_up()
             seen = await finished_jobs(database)
@@ -230,16 +282,21 @@ async def test_wiped_redis_loses_nothing(database_url: str, redis_url: str, tmp_
 
 
 @pytest.mark.parametrize(
-    ("database_url", "redis_url", "kills", "documents"),
+    ("database_url", "redis_url", "kind", "kills", "documents"),
     [
-        ("sqlite", "embedded", 3, 3),
-        pytest.param("sqlite", "embedded", KILLS, 10, marks=pytest.mark.slow),
-        pytest.param("postgresql", "real", KILLS, 10, marks=pytest.mark.slow),
+        ("sqlite", "embedded", ForkedWorkers, 3, 3),
+        pytest.param("sqlite", "embedded", StartedWorkers, KILLS, 10, marks=pytest.mark.slow),
+        pytest.param("postgresql", "real", StartedWorkers, KILLS, 10, marks=pytest.mark.slow),
     ],
     indirect=["database_url", "redis_url"],
 )
 async def test_both_lanes_killed_lose_and_double_nothing(
-    database_url: str, redis_url: str, kills: int, documents: int, tmp_path: Path
+    database_url: str,
+    redis_url: str,
+    kind: Callable[[dict[str, str], Path, Sequence[str]], Workers],
+    kills: int,
+    documents: int,
+    tmp_path: Path,
 ) -> None:
     """Two workers of each lane, killed at random while documents for either come, change and go: each chunk once.
 
@@ -250,8 +307,7 @@ async def test_both_lanes_killed_lose_and_double_nothing(
     poster = Poster(database, tmp_path / "blobs")
     tenants = [await poster.tenant() for _ in range(3)]
     lanes = (Lane.STREAM, Lane.BATCH)
-    commands = (STREAM_WORKER, STREAM_WORKER, BATCH_WORKER, BATCH_WORKER)
-    async with workers(tmp_path, database_url, redis_url, commands) as running:
+    async with workers(tmp_path, database_url, redis_url, kind, (STREAM, STREAM, BATCH, BATCH)) as running:
         for _ in range(kills):
             running.fill_up()
             await post_some(poster, truth, tenants, dice, documents=documents, lanes=lanes)

@@ -9,8 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 from sqlalchemy import update
 
+from server import wiring
 from stores.sql.engine import Database
 from stores.sql.models import TotpDeviceRow
 from tests.integration.server.running import Api, running, settings_for
@@ -24,9 +26,11 @@ CODE = "x-vault-mfa-code"
 
 @asynccontextmanager
 async def guarding(home: Path, database_url: str, redis_url: str, **given: Any) -> AsyncIterator[Api]:
-    """Serve with a counter: without one nothing of the safe is answered."""
-    async with running(settings_for(home, database_url, redis_url=redis_url, **given)) as api:
-        yield api
+    """Serve with a counter: without one nothing of the safe is answered. That the machine is busy makes it none."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(wiring, "_LIMITS_TIMEOUT_SECONDS", 30.0)
+        async with running(settings_for(home, database_url, redis_url=redis_url, **given)) as api:
+            yield api
 
 
 async def stored(client: httpx.AsyncClient, key: str, value: str = "hunter2", **given: Any) -> dict[str, Any]:
@@ -64,6 +68,12 @@ class Person:
         pair = (await browser.post("/api/v1/auth/token", json=account)).raise_for_status().json()
         browser.headers["authorization"] = f"Bearer {pair['access_token']}"
         return cls(browser, database, account["email"])
+
+    async def log_in(self) -> None:
+        """Begin another session, which is what a test needs that lasts longer than a token."""
+        account = {"email": self._email, "password": _PASSWORD, "mfa_code": await self.code()}
+        pair = (await self.browser.post("/api/v1/auth/token", json=account)).raise_for_status().json()
+        self.browser.headers["authorization"] = f"Bearer {pair['access_token']}"
 
     async def enrol(self) -> None:
         enrolment = (await self.browser.post(TOTP)).raise_for_status().json()

@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from core.clock import SystemClock
+from core.ids import DocumentId
+from stores.documents import Documents
 from tests.integration.server.running import Api
 
 DOCUMENTS = "/api/v1/rag/documents"
@@ -72,6 +75,15 @@ async def test_a_document_moves_to_another_collection(api: Api, client: httpx.As
     assert len(await found(client, collection="old")) == 1
     await api.work()
     assert (len(await found(client, collection="old")), len(await found(client, collection="new"))) == (0, 1)
+
+
+async def test_a_revision_keeps_its_collection(api: Api, client: httpx.AsyncClient) -> None:
+    """Where the revision that still answers is indexed anew before, or instead of, its move, it stays where it was."""
+    document_id = DocumentId(await posted(client, collection="old"))
+    await api.work()
+    await client.patch(f"{DOCUMENTS}/{document_id}", json={"collection": "new"})
+    kept = await Documents(api.database, SystemClock()).revisions_of([(document_id, 1), (document_id, 2)])
+    assert [kept[document_id, revision].collection for revision in (1, 2)] == ["old", "new"]
 
 
 async def test_names_are_taken_given_and_refused(client: httpx.AsyncClient) -> None:

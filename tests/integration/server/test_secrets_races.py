@@ -30,31 +30,35 @@ async def forgive(database: Database) -> None:
         await session.execute(update(TotpDeviceRow).values(failures=0, failures_since=None))
 
 
-@pytest.mark.parametrize("races", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("races", [4, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("redis_url", ["embedded"], indirect=True)
 async def test_of_many_with_the_same_code_one_gets_the_secret(
     database_url: str, redis_url: str, tmp_path: Path, races: int
 ) -> None:
     """Exactly one in each race; once 20 have failed the others are told to wait. Replayed after a restart: refused."""
     apis = [ServedApi(tmp_path, port, database_url, redis_url) for port in free_ports(2)]
-    database = Database(database_url)
+    database, totals = Database(database_url), Counter[tuple[int, str]]()
     async with served(*apis), apis[0].client() as first, apis[1].client() as second:
         person = await Person.registered(first, database)
         await person.enrol()
         await stored(first, "k", require_mfa=True)
-        second.headers["authorization"] = first.headers["authorization"]
-        for _ in range(races):
+        for number in range(races):
             await forgive(database)
+            if number % 20 == 19:  # on a busy machine hundreds of races outlast a token
+                await person.log_in()
+            second.headers["authorization"] = first.headers["authorization"]
             code = await person.code()
             ended = await race([first, second], code)
             assert ended[200, ""] == 1, ended
             assert ended.total() == AT_ONCE
+            totals += ended
             # On a machine that is busy beyond measure some are told that their request could not be counted in time.
             assert ended.keys() <= {
                 *((200, ""), (401, "MFA_INVALID"), (429, "RATE_LIMIT_EXCEEDED"), (503, "SERVICE_UNAVAILABLE"))
             }
             assert ended[401, "MFA_INVALID"] <= 20
         uses = (await first.get(f"{SECRETS}/k/usage")).json()["total"]
+    print(f"{races} races of {AT_ONCE}: {sum(totals.values())} requests, {dict(totals)}")
     await forgive(database)
     async with served(apis[0]), apis[0].client() as again:
         again.headers["authorization"] = first.headers["authorization"]

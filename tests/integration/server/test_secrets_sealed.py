@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from core.clock import SystemClock
 from stores import embedded_redis
 from stores.sql.models import AuditEventRow, OutboxRow
+from tests.factories.safes import a_safe
 from tests.fakes.moody_store import MoodyStore
 from tests.integration.server.guarded import SECRETS, guarding, refusal, stored, value_of
 from tests.integration.server.running import Api
 from vault import open as opening
+from vault.keeper import SecretKeeper
+from vault.memory import MemoryStore
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,6 @@ async def test_while_the_store_does_not_answer_the_api_says_so(api: Api, store: 
             ("POST", SECRETS, {"key": "k", "value": "three"}),
             ("POST", f"{SECRETS}/k/rotate", {"value": "three"}),
             ("POST", f"{SECRETS}/k/rollback", {"version": 1}),
-            ("POST", f"{SECRETS}/k/destroy", {"versions": [1]}),
         ):
             refused = await client.request(method, path, json=body, headers=keyed)
             assert refusal(refused) == (503, "SERVICE_UNAVAILABLE"), path
@@ -70,3 +73,25 @@ async def test_while_the_store_does_not_answer_the_api_says_so(api: Api, store: 
         rotated = await client.post(f"{SECRETS}/k/rotate", json={"value": "three"}, headers=keyed)
         assert (rotated.status_code, rotated.json()["version"]) == (200, 3)
         assert await value_of(client, "k") == "three"
+
+
+@pytest.mark.parametrize("mood", ["sealed", "slow"])
+async def test_what_is_destroyed_meanwhile_is_gone(api: Api, store: MoodyStore, mood: str) -> None:
+    """At once for whoever asks, and in the store when it is back: nobody has to ask again."""
+    tenant_id, key = await api.tenant()
+    keeper = SecretKeeper(safe=a_safe(api.database, SystemClock(), store))
+    async with api.client(key) as client:
+        for value in ("one", "two"):
+            await stored(client, "k", value)
+            await stored(client, "other", value)
+        store.mood = mood
+        assert (await client.post(f"{SECRETS}/k/destroy", json={"versions": [1]})).status_code == 200
+        assert (await client.post(f"{SECRETS}/other/destroy", json={})).status_code == 200
+        assert (await client.get(f"{SECRETS}/k", params={"version": 1})).status_code == 404
+        assert len(await MemoryStore.kept(store, tenant_id)) == 4
+        assert await keeper.destroy_elsewhere() == 0
+        store.mood = "well"
+        assert await keeper.destroy_elsewhere() == 3
+        assert [each.key for each in await store.kept(tenant_id)] == ["k"]
+        assert await value_of(client, "k") == "two"
+        assert await keeper.destroy_elsewhere() == 0

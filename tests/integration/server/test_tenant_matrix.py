@@ -47,6 +47,7 @@ ENDPOINT = {"endpoint_id": "endpoint"}
 GOLDEN = {"name": "daily", "questions": [{"query": "dome", "relevant": [{"external_id": "dome"}]}]}
 SECRET, STORED = {"key": "stripe/live", "value": "v"}, {"key": "secret"}
 EXECUTION = {"execution_id": "execution"}
+FLOW, DRAWN = {"flow_id": "flow"}, {"nodes": [{"id": "in", "type": "input"}], "edges": []}
 MEMBER = {"tenant_id": "tenant", "user_id": "member"}
 PERSON = {"email": "ada@example.com", "password": "a long enough password"}
 CODE = {"code": "492039"}
@@ -158,8 +159,19 @@ ROWS = {
     "roll_back_secret": Row(ids=STORED, body={"version": 1}),
     "rotate_secret": Row(ids=STORED, body={"value": "v"}),
     "list_secret_uses": Row(ids=STORED),
+    "list_node_types": Row(),
+    "create_flow": Row(body=DRAWN | {"name": "f"}),
+    "list_flows": Row(),
+    "validate_flow": Row(body=DRAWN),
+    "get_flow": Row(ids=FLOW),
+    "change_flow": Row(ids=FLOW, body={"description": "d"}),
+    "delete_flow": Row(ids=FLOW),
+    "list_flow_versions": Row(ids=FLOW),
+    "publish_flow": Row(ids=FLOW, body={}),
+    "roll_back_flow": Row(ids=FLOW, body={"version": 1}),
     "execute_flow": Row(body={"flow_id": "x", "mode": "background"}),
     "list_executions": Row(),
+    "follow_execution": Row(ids=EXECUTION),
     "get_execution": Row(ids=EXECUTION),
     "list_steps": Row(ids=EXECUTION),
     "cancel_execution": Row(ids=EXECUTION),
@@ -221,6 +233,7 @@ async def furnished(api: Api) -> House:
         sent = (await client.post(f"{hook_path}/test", json={"event_type": "rag.document.indexed"})).json()
         asked = {"email": f"{new_id()}@example.com", "role": "viewer"}
         invitation = (await client.post(f"/api/v1/tenants/{tenant_id}/members", json=asked)).json()
+        flow = (await client.post("/api/v1/agents/flows", json=DRAWN | {"name": "kept"})).json()
         secret = (await client.post("/api/v1/vault/secrets", json=SECRET | {"key": f"k-{new_id()}"})).json()
     execution_id = await executed(api, tenant_id, key)
     member, session_id, now = new_id(), new_id(), SystemClock().now()
@@ -262,6 +275,7 @@ async def furnished(api: Api) -> House:
         "delivery": sent["delivery_id"],
         "secret": secret["key"],
         "execution": execution_id,
+        "flow": flow["flow_id"],
     }
     return House(tenant_id=tenant_id, key=key, ids=ids)
 

@@ -54,7 +54,7 @@ class Town:
             audit=AuditLog(self.clock),
             memberships=self.memberships,
             new_id=new_id,
-            cursors=Cursors(lambda content: hmac.digest(b"root", content, hashlib.sha256)),
+            cursors=Cursors(lambda content: [hmac.digest(b"root", content, hashlib.sha256)]),
         )
         self.invitations = Invitations(tenants=self.tenants, normalised=lambda email: email.lower() or None)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.ids import TenantId, new_id
-from tests.fakes.vault_server import MOUNT, ROLE_ID, SECRET_ID, FakeVault, serving
+from tests.fakes.vault_server import MOUNT, POD_ROLE, POD_TOKEN, ROLE_ID, SECRET_ID, FakeVault, serving
 from vault.hashicorp import HashicorpStore, Login
 from vault.store import Place, SecretBroken, SecretStoreSealed, SecretStoreUnreachable
 
@@ -91,6 +91,46 @@ async def test_a_token_is_renewed_before_it_ends(hashicorp_store: HashicorpStore
         while "POST auth/token/renew-self" not in fake_vault.asked:
             assert await hashicorp_store.read(place, known) == b"secret"
             await asyncio.sleep(0.02)
+
+
+async def test_a_pod_shows_who_it_is(fake_vault: FakeVault, tmp_path: Path) -> None:
+    """By the token that Kubernetes puts beside it, read anew at each login: it is replaced every hour."""
+    file = tmp_path / "token"
+    file.write_text("of yesterday\n")
+    login = Login(kubernetes_role=POD_ROLE, kubernetes_token_file=file)
+    store = HashicorpStore(address=fake_vault.url, login=login, mount=MOUNT, prefix="p")
+    with pytest.raises(SecretStoreUnreachable):
+        await store.health()
+    file.write_text(f"{POD_TOKEN}\n")
+    place = a_place()
+    assert await store.read(place, await store.write(place, b"secret")) == b"secret"
+    store.close()
+
+
+async def test_a_value_under_a_key_of_the_vault_opens_in_its_place_only(
+    hashicorp_store: HashicorpStore, transit_store: HashicorpStore, fake_vault: FakeVault
+) -> None:
+    """What lies in the engine is ciphertext; moved with all that lies beside it, or without its key: refused."""
+    place, other = a_place(), a_place()
+    before = await hashicorp_store.write(place, b"before there was a key")
+    known = [await transit_store.write(at, b"secret") for at in (place, other)]
+    mine, others = [
+        next(found for path, found in fake_vault.secrets.items() if path.startswith(transit_store._path(at)))
+        for at in (place, other)
+    ]
+    assert mine.kept[1] is not None
+    assert others.kept[1] is not None
+    assert mine.kept[1]["value"].startswith("vault:v1:")
+    assert await transit_store.read(place, known[0]) == b"secret"
+    mine.kept[1]["value"], others.kept[1]["value"] = others.kept[1]["value"], mine.kept[1]["value"]
+    for at, stored_as in ((place, known[0]), (other, known[1])):
+        with pytest.raises(SecretBroken):
+            await transit_store.read(at, stored_as)
+    fake_vault.secrets[hashicorp_store._path(other)] = others
+    with pytest.raises(SecretBroken, match="not in the settings"):
+        await hashicorp_store.read(other, known[1])
+    fake_vault.secrets[transit_store._path(place)] = fake_vault.secrets[hashicorp_store._path(place)]
+    assert await transit_store.read(place, before) == b"before there was a key"
 
 
 async def test_a_wrong_login_is_no_crash(fake_vault: FakeVault, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ async def test_a_new_key_takes_over(database: Database, safe: Safe, store: Embed
     assert await read_all(safe, tenant_id) == EVERYTHING
     moved = await store.re_wrap(tenant_id)
     assert (moved.done, moved.broken) == (SECRETS, 0)
-    assert await counts(database, tenant_id) == [0, SECRETS]
+    assert await counts(database, tenant_id) == [SECRETS], "the old key seals nothing, and is gone"
     assert await read_all(safe, tenant_id) == EVERYTHING
     assert (await store.re_wrap(tenant_id)).done == 0
 
@@ -103,7 +103,7 @@ async def test_it_goes_on_where_it_was_cut_off(
     assert await counts(database, tenant_id) == [SECRETS - 5, 5]
     assert await read_all(safe, tenant_id) == EVERYTHING
     assert (await store.re_wrap(tenant_id)).done == SECRETS - 5
-    assert await counts(database, tenant_id) == [0, SECRETS]
+    assert await counts(database, tenant_id) == [SECRETS]
 
 
 async def test_a_wrong_root_key_changes_nothing(
@@ -140,3 +140,49 @@ async def test_readers_notice_nothing(safe: Safe, store: EmbeddedStore, tenant_i
 
     *rounds, _ = await asyncio.gather(read(), read(), rotate())
     assert all(rounds)
+
+
+async def test_the_first_writes_of_a_tenant_make_one_key(database: Database, database_url: str) -> None:
+    """Of sixteen at once, over eight pools of connections: every value is readable, and there is key number 1 alone."""
+    databases = [Database(database_url) for _ in range(8)]
+    for round_ in range(5):
+        tenant_id = TenantId(new_id())
+        async with database.transaction() as session:
+            session.add(TenantRow(id=tenant_id, name="test", created_at=FrozenClock().now()))
+        safes = [a_safe(each, FrozenClock()) for each in databases] * 2
+        await asyncio.gather(
+            *(
+                safe.put(tenant_id, f"k{number}", f"{round_}", Terms(), expires_at=None, cas=None, by="test")
+                for number, safe in enumerate(safes)
+            )
+        )
+        async with database.reading() as session:
+            assert [held.number for held in await SecretValues(session, tenant_id).keys()] == [1]
+        assert await read_all(a_safe(database, FrozenClock()), tenant_id) == [str(round_)] * SECRETS
+    for each in databases:
+        await each.dispose()
+
+
+async def test_two_rotations_at_once_make_two_keys(
+    database: Database, database_url: str, safe: Safe, store: EmbeddedStore, tenant_id: TenantId
+) -> None:
+    """Neither fails; whatever is written, rotated and removed at once, all is readable, under one key in the end."""
+    databases = [Database(database_url) for _ in range(4)]
+    others = [a_safe(each, FrozenClock()) for each in databases]
+
+    async def turn(other: Safe) -> None:
+        assert isinstance(other.store, EmbeddedStore)
+        for number in range(4):
+            await other.store.rotate_key(tenant_id)
+            await other.put(tenant_id, f"k{number}", f"k{number}", Terms(), expires_at=None, cas=None, by="test")
+            await other.store.re_wrap(tenant_id)
+
+    await asyncio.gather(*(turn(other) for other in others))
+    assert await read_all(safe, tenant_id) == EVERYTHING
+    assert (await store.re_wrap(tenant_id)).broken == 0
+    [count] = await counts(database, tenant_id)
+    assert count == SECRETS + 4 * 4
+    async with database.reading() as session:
+        assert [held.number for held in await SecretValues(session, tenant_id).keys()] == [1 + 4 * 4]
+    for each in databases:
+        await each.dispose()

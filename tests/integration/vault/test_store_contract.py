@@ -25,13 +25,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.dispose()
 
 
-@pytest.fixture(params=["memory", "embedded", "hashicorp"])
+@pytest.fixture(params=["memory", "embedded", "hashicorp", "hashicorp, transit"])
 def store(request: pytest.FixtureRequest, database: Database) -> SecretStore:
     if request.param == "memory":
         return MemoryStore()
     if request.param == "hashicorp":
         hashicorp: SecretStore = request.getfixturevalue("hashicorp_store")
         return hashicorp
+    if request.param == "hashicorp, transit":
+        sealing: SecretStore = request.getfixturevalue("transit_store")
+        return sealing
     return EmbeddedStore(database=database, envelope=Envelope(bytes(32)), clock=CLOCK, new_id=new_id)
 
 

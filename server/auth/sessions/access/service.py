@@ -12,8 +12,8 @@ from server.auth.sessions.access.repository import standing_of
 from server.auth.sessions.signing.service import SigningKeys
 from stores.sql.engine import Database
 
-# A revoked token may work for this long, and not longer.
-_REMEMBERED_FOR = timedelta(seconds=5)
+# A revoked token may work for this long, and not longer. What streams looks once a second besides: five in all.
+_REMEMBERED_FOR = timedelta(seconds=3.5)
 _REMEMBERED_TOKENS = 10_000
 
 

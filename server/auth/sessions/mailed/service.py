@@ -46,12 +46,14 @@ class MailedTokens:
         """Return the token of this mail, and whether it is new.
 
         It is derived from the mail's id under this installation's key: a mail that is sent a second time holds the
-        same token, so none has to be kept, and one that was used in between stays used.
+        same token, so none has to be kept, and one that was used in between stays used. The key may have been rotated
+        in between, too.
         """
-        token = f"cxm_{self._derived(posted)}"
-        tokens, token_hash = MailedTokenRepository(session), _hash(token)
-        if await tokens.get(token_hash) is not None:
-            return token, False
+        tokens, (token, *earlier) = MailedTokenRepository(session), self._derived(posted)
+        for known in (token, *earlier):
+            if await tokens.get(_hash(known)) is not None:
+                return known, False
+        token_hash = _hash(token)
         sealed = None
         if content is not None:
             sealed = self.envelope.seal(json.dumps(dict(content)).encode(), purpose=_PURPOSE, place=token_hash)
@@ -86,9 +88,10 @@ class MailedTokens:
         await tokens.end_all_of(purpose, proven.subject, now)
         return True
 
-    def _derived(self, posted: Posted) -> str:
-        mac = self.envelope.mac(f"{posted.kind}:{posted.id}".encode(), purpose=_PURPOSE)
-        return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+    def _derived(self, posted: Posted) -> list[str]:
+        """Return the token of a mail, and behind it what it would have been under earlier root keys."""
+        macs = self.envelope.macs(f"{posted.kind}:{posted.id}".encode(), purpose=_PURPOSE)
+        return [f"cxm_{base64.urlsafe_b64encode(mac).decode().rstrip('=')}" for mac in macs]
 
 
 def _hash(token: str) -> str:

@@ -21,11 +21,12 @@ class Filtered(PageQuery):
 
 
 def cursors(key: bytes = b"k") -> Cursors:
-    return Cursors(partial(_mac, key))
+    return Cursors(partial(_macs, key))
 
 
-def _mac(key: bytes, message: bytes) -> bytes:
-    return hmac.digest(key, message, hashlib.sha256)
+def _macs(*keys: bytes) -> list[bytes]:
+    *signing, message = keys
+    return [hmac.digest(key, message, hashlib.sha256) for key in signing]
 
 
 def turned(query: PageQuery, key: bytes = b"k") -> str:
@@ -91,3 +92,12 @@ def test_cursor_with_one_character_changed_is_refused(position: int, replacement
 def test_any_text_for_a_cursor_is_refused(text: str) -> None:
     """Nothing that is not signed is even decoded."""
     assert refusal(Filtered(cursor=text))[0]["pointer"] == "/cursor"
+
+
+def test_a_cursor_outlives_the_rotation_of_the_key_that_signed_it() -> None:
+    """While the earlier key is here; the next page's cursor is signed by the new one."""
+    cursor = turned(Filtered(), b"old")
+    rotated = Cursors(partial(_macs, b"new", b"old"))
+    assert rotated.place(Filtered(cursor=cursor), **IN_NOTES).after == (START, "id2")
+    with pytest.raises(ValidationFailed):
+        Cursors(partial(_macs, b"new")).place(Filtered(cursor=cursor), **IN_NOTES)

@@ -100,10 +100,10 @@ def test_list_that_is_too_large_for_a_condition_is_told() -> None:
             conditions.holds(text, scope)
     del items["list"]
     for text in ("input.short.all(x, x in input.short)", "size(input.short.map(x, [x, x, x, x])) > 0"):
-        began = time.monotonic()
+        began = time.thread_time()
         with pytest.raises(ConditionFailed, match="too large"):
             conditions.holds(text, scope)
-        assert time.monotonic() - began < 5
+        assert time.thread_time() - began < 5
 
 
 def test_making_a_list_of_a_long_one_is_refused() -> None:

@@ -161,10 +161,10 @@ _BIG: dict[str, Json] = {
 )
 def test_template_that_would_run_away_is_stopped(text: str) -> None:
     """Neither time nor memory is without bound, whatever the values are."""
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(CodexError):
         templates.render(text, _BIG)
-    assert time.monotonic() - began < 5  # a quarter of a second, on a machine that is not busy
+    assert time.thread_time() - began < 5  # of the processor: the machine may be busy
 
 
 def test_names_tell_what_a_template_looks_at() -> None:
@@ -173,3 +173,10 @@ def test_names_tell_what_a_template_looks_at() -> None:
         "{{ nodes.a.output }} {{ nodes['b'].output }} {% for x in input.l %}{{ x }}{% endfor %}"
     )
     assert (compiled.roots, compiled.nodes) == (frozenset({"nodes", "input"}), frozenset({"a", "b"}))
+
+
+@pytest.mark.parametrize("text", ["{{ input.given }}", "{{ input }}", "{{ [input.given] }}"])
+def test_nobody_names_a_secret_by_what_they_send(text: str) -> None:
+    """A value that looks like a reference to a secret would be resolved as if the flow's author had written it."""
+    with pytest.raises(CodexError, match="secret"):
+        templates.render({"token": text}, {"input": {"given": {"$secret": "stripe/live"}}})

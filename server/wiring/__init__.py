@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import httpx
 from sanic import Request
@@ -17,10 +16,10 @@ from core.ids import new_id
 from core.settings import Settings
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from pipelines.parsing.jail import JailedParser
-from pipelines.retrieval.rerank import Rerankings
-from pipelines.retrieval.rerank_http import HttpReranker, RerankEndpoint
-from pipelines.retrieval.rerank_sentences import SentenceReranker
+from server.agents.executions.following.service import Followers
 from server.agents.executions.service import ExecutionService
+from server.agents.flows.service import FlowService
+from server.agents.nodes.registry import build_registry
 from server.audit.service import AuditTrail
 from server.auth.api_keys.service import ApiKeys, KeyRing
 from server.auth.authentication import Authentication
@@ -39,8 +38,6 @@ from server.auth.tenants.service import Memberships, Tenants
 from server.credentials.service import Credentials
 from server.health.checks import checks
 from server.health.service import HealthService
-from server.llm.base import ChatModel
-from server.llm.openai import Endpoint, OpenAIChat
 from server.middleware.rate_limit import address_of
 from server.openapi.pagination import Cursors
 from server.rag.answers.service import Answers
@@ -64,27 +61,25 @@ from server.webhooks.endpoints.service import EndpointService
 from server.webhooks.events.service import EventService
 from server.webhooks.inbound.service import PushService
 from server.webhooks.sealing import PushSealing, Sealing
+from server.wiring.configured import chat_models, letterbox, rate_limiter, rerankings
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.egress import Admission, Allowance
-from stores.gcra import Gcra, LocalGcra, SoftCounter, microseconds
+from stores.gcra import Gcra
 from stores.generation_work import GenerationWork
 from stores.generations import Generations
 from stores.golden_sets import GoldenSets
+from stores.hints import Hints
 from stores.idempotency import IdempotencyRecords
 from stores.index_history import IndexHistory
 from stores.lance import LanceStore
 from stores.leases import Leases
-from stores.letterbox import Letterbox
 from stores.members import Members
 from stores.outbox import Outbox
 from stores.redis import AGENTS, EVENTS, Bell, connect, connect_impatiently
 from stores.sql.engine import Database
 from vault.envelope import Envelope
 from vault.open import open_envelope, open_safe
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 # A counter that takes longer than this is as good as away: every request waits for it. Less would mistake a busy
 # moment of this process for an absence, and count twice.
@@ -129,7 +124,9 @@ class Parts:
     events: EventService
     pushes: PushService
     credentials: Credentials
+    flows: FlowService
     executions: ExecutionService
+    followers: Followers
     health: HealthService
     telemetry: Telemetry
 
@@ -167,14 +164,14 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
         history=IndexHistory(database),
     )
     envelope = open_envelope(settings)
-    cursors = Cursors(partial(envelope.mac, purpose="cursor"))
+    cursors = Cursors(partial(envelope.macs, purpose="cursor"))
     audit = AuditLog(clock)
     events_bell = Bell(redis, "api", wakes=EVENTS)
     outbox = Outbox(clock, events_bell)
     documents = DocumentService(
         database=database,
         blobs=BlobStore(settings.blob_path.as_uri()),
-        letterbox=_letterbox(settings, database, clock),
+        letterbox=letterbox(settings, database, clock),
         outbox=outbox,
         audit=audit,
         bell=Bell(redis, "api"),
@@ -201,7 +198,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
         cursors=cursors,
         stopping=asyncio.Event(),
     )
-    answering = Answering(indexes=indexes, rerankings=_rerankings(settings))
+    answering = Answering(indexes=indexes, rerankings=rerankings(settings))
     keys, memberships = ApiKeys(database, clock), Memberships(database, clock)
     tenants = Tenants(
         database=database, clock=clock, audit=audit, memberships=memberships, new_id=new_id, cursors=cursors
@@ -226,7 +223,8 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
         throttle=lambda limit: Throttle(Gcra(limits), limit),
         proves_addresses=settings.smtp is not None,
     )
-    async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses():
+    followers = Followers(database, Hints(redis))
+    async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses(), followers.running():
         try:
             yield Parts(
                 database=database,
@@ -241,7 +239,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
                 recovery=people.recovery,
                 signing_keys=signing_keys,
                 client_address=lambda request: customer_of(address_of(request, settings.trusted_proxies)),
-                rate_limiter=_rate_limiter(settings, limits),
+                rate_limiter=rate_limiter(settings, limits),
                 idempotency=IdempotencyRecords(
                     database,
                     clock,
@@ -255,7 +253,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=answering,
-                answers=Answers(answering=answering, models=_models(settings, http)),
+                answers=Answers(answering=answering, models=chat_models(settings, http)),
                 generations=GenerationService(
                     database=database,
                     generations=indexes.generations,
@@ -314,6 +312,10 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
                     clock=clock,
                     cursors=cursors,
                 ),
+                flows=FlowService(
+                    database, build_registry(clock=clock), audit=audit, clock=clock, new_id=new_id, cursors=cursors
+                ),
+                followers=followers,
                 executions=ExecutionService(
                     database=database,
                     blobs=BlobStore((settings.blob_path / "executions").as_uri()),
@@ -345,55 +347,5 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
             await database.dispose()
 
 
-def _models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
-    return {
-        name: OpenAIChat(
-            name,
-            Endpoint(
-                base_url=endpoint.base_url,
-                model=endpoint.model,
-                api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else None,
-            ),
-            http,
-        )
-        for name, endpoint in settings.chat_endpoints.items()
-    }
-
-
 async def _answers(http: httpx.AsyncClient, url: str) -> bool:
     return (await http.get(url)).is_success
-
-
-def _rate_limiter(settings: Settings, redis: "Redis") -> RateLimiter:
-    exact = Gcra(redis)
-    return RateLimiter(
-        SoftCounter(exact, LocalGcra(microseconds), microseconds),
-        exact=exact,
-        authenticated=settings.rate_limit_authenticated_per_minute,
-        unauthenticated=settings.rate_limit_unauthenticated_per_minute,
-        plans=settings.rate_limit_plans,
-    )
-
-
-def _rerankings(settings: Settings) -> Rerankings:
-    endpoint, timeout_seconds = settings.rerank_endpoint, settings.rerank_timeout_seconds
-    if endpoint is None:
-        return Rerankings(SentenceReranker, timeout_seconds=timeout_seconds)
-    elsewhere = HttpReranker(
-        RerankEndpoint(
-            base_url=endpoint.base_url,
-            model=endpoint.model,
-            timeout_seconds=timeout_seconds,
-            api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else None,
-        )
-    )
-    return Rerankings(lambda _: elsewhere, timeout_seconds=timeout_seconds)
-
-
-def _letterbox(settings: Settings, database: Database, clock: SystemClock) -> Letterbox:
-    return Letterbox(
-        database,
-        clock,
-        lease=timedelta(seconds=settings.job_lease_seconds),
-        sweep_after=timedelta(seconds=settings.sweep_after_seconds),
-    )

@@ -1,0 +1,1 @@
+"""What executions tell, heard in order and once, from any process."""
