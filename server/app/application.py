@@ -184,7 +184,7 @@ def _register_life(app: App, settings: "Settings", open_parts: OpenParts | None)
 
     async def stop_waiting(app: App) -> None:
         app.ctx.parts.jobs.stopping.set()
-        app.ctx.parts.executions.stopping.set()
+        app.ctx.parts.executions.stop()
         app.ctx.parts.followers.stop()
 
     async def close_everything(app: App) -> None:

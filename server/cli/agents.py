@@ -12,6 +12,7 @@ import httpx
 from core import log
 from core.clock import SystemClock
 from core.settings import Settings
+from core.tasks import ended
 from pipelines.embedding.catalogue import EmbedderCatalogue
 from server.agents.executor.run import Surroundings
 from server.agents.flow.language import FlowLanguage
@@ -89,8 +90,7 @@ async def _work(settings: Settings) -> None:
         schedules = clockwork(settings, database, outbox, Bell(redis, owner, wakes=AGENTS), clock)
         await asyncio.gather(worker.run(stop), schedules.run(stop))
     finally:
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+        await ended(writing)
         await egress.close()
         await http.aclose()
         await redis.aclose()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -40,7 +40,11 @@ class RequestBody(BaseModel):
     @classmethod
     def _is_integer(cls, name: str) -> bool:
         field = cls.model_fields.get(name)
-        return field is not None and int in (field.annotation, *get_args(field.annotation))
+        return field is not None and int in map(_bare, (field.annotation, *get_args(field.annotation)))
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 class JsonBody(RequestBody):

@@ -1,6 +1,7 @@
 """Executions of one tenant, in SQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -36,6 +37,14 @@ class ExecutionRepository(TenantRepository):
             FlowVersionRow.number == number,
         )
         return await self._session.scalar(query)
+
+    async def has_version(self, flow_id: str, number: int) -> bool:
+        query = select(FlowVersionRow.number).where(
+            FlowVersionRow.tenant_id == self.tenant_id,
+            FlowVersionRow.flow_id == flow_id,
+            FlowVersionRow.number == number,
+        )
+        return await self._session.scalar(query) is not None
 
     async def find(self, execution_id: str, *, to_change: bool = False) -> ExecutionRow | None:
         """`to_change` holds it until the transaction ends: no worker writes meanwhile."""
@@ -81,6 +90,51 @@ class ExecutionRepository(TenantRepository):
         await self._session.flush()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """An execution, what it waits for, and of a fork that is over what it and its original did."""
+
+    row: ExecutionRow
+    waits: Sequence[ExecutionWaitRow] = ()
+    steps: Sequence[ExecutionStepRow] = ()
+    original_steps: Sequence[ExecutionStepRow] = ()
+
+
+def whole_of(tenant_id: TenantId, execution_id: str) -> Callable[[Reader], Whole | None]:
+    """Return what reads one execution, in one moment and one change of threads."""
+
+    def read(session: Reader) -> Whole | None:
+        row = session.scalar(
+            select(ExecutionRow).where(ExecutionRow.id == execution_id, ExecutionRow.tenant_id == tenant_id)
+        )
+        if row is None:
+            return None
+        if row.state not in _OVER:
+            wait = ExecutionWaitRow
+            waits = select(wait).where(wait.execution_id == execution_id, wait.answered_at.is_(None))
+            return Whole(row=row, waits=session.scalars(waits.order_by(wait.requested_at, wait.path)).all())
+        if row.forked_from_id is None:
+            return Whole(row=row)
+        steps, original = (
+            session.scalars(
+                select(ExecutionStepRow)
+                .where(ExecutionStepRow.tenant_id == tenant_id, ExecutionStepRow.execution_id == whose)
+                .order_by(ExecutionStepRow.number)
+            ).all()
+            for whose in (row.id, row.forked_from_id)
+        )
+        return Whole(row=row, steps=steps, original_steps=original)
+
+    return read
+
+
+def over_of(session: Reader, execution_ids: Collection[str]) -> set[str]:
+    """Return which of these are over, or are not there any more. Whoever asks has made sure whose they are."""
+    query = select(ExecutionRow.id).where(ExecutionRow.id.in_(execution_ids), ExecutionRow.state.not_in(_OVER))
+    return set(execution_ids) - set(session.scalars(query))
+
+
+_OVER = ("completed", "failed", "cancelled", "expired", "budget_exhausted")
 _LISTED = (
     ExecutionRow.id,
     ExecutionRow.tenant_id,

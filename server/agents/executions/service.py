@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,8 +11,9 @@ from typing import Any, Literal
 from core.clock import Clock
 from core.errors import Conflict, ResourceNotFound, ValidationFailed
 from core.ids import IdSource, TenantId, is_uuid
+from server.agents.executions.ends import Ends
 from server.agents.executions.fork import Fork, outputs_of, receipt_of
-from server.agents.executions.repository import ExecutionRepository, page_of, steps_of
+from server.agents.executions.repository import ExecutionRepository, over_of, page_of, steps_of, whole_of
 from server.agents.executions.schemas import (
     OVER,
     ExecutionItem,
@@ -40,12 +41,9 @@ from stores.sql.models import (
     ExecutionRow,
     ExecutionSignalRow,
     ExecutionState,
-    ExecutionStepRow,
     FlowRow,
 )
 
-_FIRST_LOOK_SECONDS = 0.02
-_SLOWEST_LOOK_SECONDS = 0.25
 _RESUMABLE = frozenset({ExecutionState.FAILED, ExecutionState.EXPIRED, ExecutionState.BUDGET_EXHAUSTED})
 
 
@@ -77,6 +75,10 @@ class ExecutionService:
     new_id: IdSource
     cursors: Cursors
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ends: Ends = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ends", Ends(self.database, over_of))
 
     async def start(self, caller: Principal, asked: NewExecution) -> ExecutionView:
         """Accept an execution: it is there once the transaction is committed. Raises ResourceNotFound, Conflict."""
@@ -91,28 +93,26 @@ class ExecutionService:
 
     async def get(self, caller: Principal, execution_id: str) -> ExecutionView:
         """Raises ResourceNotFound, as does every method below."""
-        async with self.database.reading() as session:
-            repository = ExecutionRepository(session, caller.tenant_id)
-            row = await _found(repository, execution_id)
-            waits = [] if row.state in OVER else await repository.open_waits(row.id)
-            steps: Sequence[ExecutionStepRow] = []
-            before: Sequence[ExecutionStepRow] = []
-            if row.forked_from_id is not None and row.state in OVER:
-                steps, before = await repository.steps(row.id), await repository.steps(row.forked_from_id)
-        changes = await outputs_of(self.blobs, caller.tenant_id, steps, before) if steps else None
-        return ExecutionView.whole(row, waits, receipt_of(row, changes))
+        found = await self.database.read(whole_of(caller.tenant_id, execution_id)) if is_uuid(execution_id) else None
+        if found is None:
+            raise ResourceNotFound("execution", execution_id)
+        changes = None
+        if found.steps and found.original_steps:
+            changes = await outputs_of(self.blobs, caller.tenant_id, found.steps, found.original_steps)
+        return ExecutionView.whole(found.row, found.waits, receipt_of(found.row, changes))
 
     async def wait(self, caller: Principal, execution_id: str, seconds: float) -> ExecutionView:
         """Return the execution once it is over, or as it stands when `seconds` have passed or the server stops."""
-        loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + seconds, _FIRST_LOOK_SECONDS
-        while True:
-            state = await self._state(caller, execution_id)
-            left = deadline - loop.time()
-            if state in OVER or left <= 0 or self.stopping.is_set():
-                return await self.get(caller, execution_id)
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.25, _SLOWEST_LOOK_SECONDS)
+        view = await self.get(caller, execution_id)
+        if view.is_over or self.stopping.is_set():
+            return view
+        await self.ends.wait(execution_id, seconds)
+        return await self.get(caller, execution_id)
+
+    def stop(self) -> None:
+        """Let everybody go who waits: they ask again, elsewhere."""
+        self.stopping.set()
+        self.ends.stop()
 
     async def page(self, caller: Principal, query: ExecutionsQuery) -> ExecutionPage:
         scope = {"tenant_id": caller.tenant_id, "listing": "executions"}
@@ -131,7 +131,7 @@ class ExecutionService:
 
     async def steps(self, caller: Principal, execution_id: str, query: StepsQuery) -> StepPage:
         """Return the attempts at the execution's nodes, in the order in which they began."""
-        await self._state(caller, execution_id)
+        await self.get(caller, execution_id)
         scope = {"tenant_id": caller.tenant_id, "listing": f"steps/{execution_id}"}
         place = self.cursors.place(query, **scope)
         found = await self.database.read(steps_of(caller.tenant_id, execution_id, place=place, limit=query.limit))
@@ -298,7 +298,7 @@ class ExecutionService:
             raise Conflict("The flow is archived: it runs no more.")
         # A flow that was never published runs as it was last written, so that it can be tried out.
         number = wanted or flow.published_number or flow.latest_number
-        if await repository.definition(flow.id, number) is None:
+        if not await repository.has_version(flow.id, number):
             raise ResourceNotFound("flow_version", str(number))
         return number
 
@@ -307,10 +307,6 @@ class ExecutionService:
         if text is None:
             raise ResourceNotFound("flow_version", str(number))
         return json.loads(text)
-
-    async def _state(self, caller: Principal, execution_id: str) -> str:
-        async with self.database.reading() as session:
-            return (await _found(ExecutionRepository(session, caller.tenant_id), execution_id)).state
 
     async def _output(self, tenant_id: TenantId, output: str | None, blob: str | None) -> str | None:
         return output if blob is None else (await self.blobs.get(tenant_id, BlobKey(blob))).decode()

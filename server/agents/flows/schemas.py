@@ -110,10 +110,16 @@ class FlowsQuery(PageQuery):
     status: Status | None = None
 
 
+# Written out: of a number that is read out of text, pydantic publishes the bounds under names of its own.
+_ShownVersion = Annotated[
+    WholeNumber,
+    Field(ge=1, le=HIGHEST_VERSION),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": HIGHEST_VERSION}),
+]
+
+
 class FlowQuery(QueryString):
-    version: Annotated[WholeNumber, Field(ge=1, le=HIGHEST_VERSION)] | None = Field(
-        None, description="Which version is shown. Without it, the newest."
-    )
+    version: _ShownVersion | None = Field(None, description="Which version is shown. Without it, the newest.")
 
 
 class VersionsQuery(PageQuery):

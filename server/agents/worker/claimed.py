@@ -31,6 +31,7 @@ class Claimed:
     resumptions: int
     last_seq: int
     is_new: bool
+    is_fork: bool
     created_by: str
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 
 from core.ids import TenantId
 from server.agents.executor.journal import Answer, Fault, Finished, Past
@@ -77,7 +77,10 @@ async def _text(blobs: BlobStore, tenant_id: TenantId, text: str | None, blob: s
 
 
 def usage_json(usage: Usage) -> str:
-    return json.dumps(asdict(usage))
+    return json.dumps({name: getattr(usage, name) for name in _USAGE})
+
+
+_USAGE = tuple(each.name for each in fields(Usage))
 
 
 def usage_of(text: str) -> Usage:

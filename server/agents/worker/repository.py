@@ -86,7 +86,7 @@ def _due(
 _CLAIMED = (
     _E.id, _E.tenant_id, _E.flow_id, _E.flow_version, _E.input, _E.context, _E.usage, _E.max_cost_micros,
     _E.cost_micros, _E.on_budget, _E.deadline_at, _E.cancel_requested_at, _E.fence, _E.attempts, _E.resumptions,
-    _E.last_seq, _E.started_at, _E.created_by,
+    _E.last_seq, _E.started_at, _E.created_by, _E.forked_from_id,
 )  # fmt: skip
 _TAKING = (
     update(_E)
@@ -121,6 +121,7 @@ def _claimed(row: Any) -> Claimed:
         resumptions=row.resumptions,
         last_seq=row.last_seq,
         is_new=row.last_seq == 0,
+        is_fork=row.forked_from_id is not None,
         created_by=row.created_by,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from core.errors import LeaseLost, ServiceUnavailable
 from core.log import get_logger
+from core.tasks import ended
 from server.agents.executor.journal import Cancelled
 from server.agents.worker.claimed import Claimed
 from server.agents.worker.journal import SqlJournal
@@ -63,9 +64,7 @@ class Worker:
                         await asyncio.wait_for(self._news.wait(), self.poll_seconds)
             await self._hand_back()
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await ended(*beside)
 
     def cancel(self, execution_id: str) -> None:
         """Stop an execution that somebody has called off."""

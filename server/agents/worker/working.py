@@ -24,7 +24,7 @@ from server.agents.flow.definition import Json
 from server.agents.nodes.base import NodeFailed
 from server.agents.worker.claimed import Claimed, Ended
 from server.agents.worker.flows import Plans
-from server.agents.worker.history import history_of
+from server.agents.worker.history import Rows, history_of
 from server.agents.worker.journal import SqlJournal
 from server.agents.worker.service import Ledger
 from stores.blobs import BlobStore
@@ -80,7 +80,9 @@ class Workshop:
 
     async def open(self, claimed: Claimed) -> SqlJournal:
         """Return the journal of an execution, with all that was committed of it."""
-        rows = await self.ledger.rows(claimed.id)
+        # Of one that never told anything there is nothing to read, unless it began with another's steps.
+        is_blank = claimed.is_new and not claimed.is_fork
+        rows = Rows(steps=(), calls=(), waits=()) if is_blank else await self.ledger.rows(claimed.id)
         history = await history_of(
             rows, self.blobs, claimed.tenant_id, usage=claimed.usage, resumptions=claimed.resumptions
         )

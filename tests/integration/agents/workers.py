@@ -12,6 +12,7 @@ from typing import Any
 from core.clock import SystemClock
 from core.errors import ResourceNotFound
 from core.ids import ApiKeyId, TenantId, new_id
+from core.tasks import ended
 from server.agents.executions.service import ExecutionService
 from server.agents.executor.run import Surroundings
 from server.agents.flow.language import FlowLanguage
@@ -126,9 +127,7 @@ async def a_worker(
     finally:
         stop.set()
         await asyncio.wait(tasks[1:], timeout=30)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
 
 
 async def a_tenant(database: Database, tenant_id: TenantId = TENANT) -> TenantId:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from core.errors import ApiError, ResourceNotFound
 from core.ids import TenantId, is_uuid
 from core.log import get_logger
+from core.tasks import ended
 from server.agents.executions.following.repository import News, Standing, news_of, page_of
 from server.agents.executions.following.told import Told, coalesced
 from stores.hints import Hints
@@ -82,9 +83,7 @@ class Followers:
             yield
         finally:
             self.stop()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*tasks)
 
     def stop(self) -> None:
         """Let everybody who follows here end: they go on in another process, with the last number they have."""
