@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.clock import SystemClock
 from core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,8 @@ def main(settings: Settings) -> None:
 
 def render() -> Mapping[str, str]:
     """Return the artefacts by file name."""
+    from server.agents.nodes.pages import as_markdown as pages
+    from server.agents.nodes.registry import build_registry
     from server.app.application import TITLE, VERSION, operations
     from server.openapi.catalogue import as_markdown, catalogue
     from server.openapi.document import document
@@ -30,6 +33,7 @@ def render() -> Mapping[str, str]:
         "openapi.json": _json(document(listed, title=TITLE, version=VERSION)),
         "errors.json": _json(errors),
         "errors.md": as_markdown(errors),
+        "nodes.md": pages(build_registry(clock=SystemClock())),
     }
 
 

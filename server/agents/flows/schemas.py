@@ -241,7 +241,7 @@ class NodeTypeView(Answer):
             config_schema=node_type.config_model.model_json_schema(),
             output_schema=dict(output),
             raw_fields=sorted(node_type.raw_fields),
-            docs=f"docs/nodes.md#{node_type.name}",
+            docs=f"docs/api/nodes.md#{node_type.name}",
         )
 
 
