@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from stores.sql.engine import Database
-from tests.integration.agents.random_flows import types
+from tests.factories.random_flows import types
 from tests.integration.agents.workers import a_worker
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS calls (place TEXT, key TEXT, number INTEGER, at REAL)"

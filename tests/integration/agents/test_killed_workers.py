@@ -20,9 +20,9 @@ from server.agents.executor.memory import MemoryJournal
 from stores.sql.engine import Database
 from stores.sql.models import ExecutionEventRow, ExecutionRow, ExecutionStepRow, OutboxRow
 from tests.factories.flows import run_flow
+from tests.factories.random_flows import drawn, expected, harmless, types
 from tests.integration.agents.flows import flow_of
 from tests.integration.agents.killed_worker import SCHEMA
-from tests.integration.agents.random_flows import drawn, expected, harmless, types
 from tests.integration.agents.workers import TENANT, a_tenant, caller, service
 
 _WORKERS = 2
