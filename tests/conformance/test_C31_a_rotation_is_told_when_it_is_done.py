@@ -25,10 +25,11 @@ class Forgetful(MemoryStore):
         super().__init__()
         self.fault = fault
 
-    async def write(self, place: Place, value: bytes) -> str:
+    async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
         if place.version > 1 and self.fault == "away":
             raise SecretStoreUnreachable("The store of secrets does not answer.")
-        return await super().write(place, b"another" if place.version > 1 and self.fault == "garbled" else value)
+        kept = b"another" if place.version > 1 and self.fault == "garbled" else value
+        return await super().write(place, kept, written_as=written_as)
 
     async def read(self, place: Place, stored_as: str) -> bytes:
         if place.version > 1 and self.fault == "lost":
