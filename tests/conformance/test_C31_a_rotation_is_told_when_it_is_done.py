@@ -19,20 +19,24 @@ TENANT = TenantId("t")
 
 
 class Forgetful(MemoryStore):
-    """Accepts every value; of those written under a later version than the first it keeps another, or nothing."""
+    """Accepts every value; of those written later than the first it keeps another, or nothing."""
 
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
+        self._first = ""
 
     async def write(self, place: Place, value: bytes, *, written_as: str | None = None) -> str:
-        if place.version > 1 and self.fault == "away":
+        is_first = not self._first
+        if not is_first and self.fault == "away":
             raise SecretStoreUnreachable("The store of secrets does not answer.")
-        kept = b"another" if place.version > 1 and self.fault == "garbled" else value
-        return await super().write(place, kept, written_as=written_as)
+        kept = b"another" if not is_first and self.fault == "garbled" else value
+        stored_as = await super().write(place, kept, written_as=written_as)
+        self._first = self._first or stored_as
+        return stored_as
 
     async def read(self, place: Place, stored_as: str) -> bytes:
-        if place.version > 1 and self.fault == "lost":
+        if stored_as != self._first and self.fault == "lost":
             raise SecretBroken("There is no such value.")
         return await super().read(place, stored_as)
 
