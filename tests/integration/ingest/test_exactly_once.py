@@ -142,6 +142,8 @@ async def workers(
         "CODEXOS_REDIS_URL": redis_url,
         "CODEXOS_EMBEDDER": "hashed",
         "CODEXOS_JOB_LEASE_SECONDS": "2",
+        # A job that so many workers die of is given up: here it is not the job that kills them.
+        "CODEXOS_JOB_MAX_ATTEMPTS": "50",
         "CODEXOS_LOG_LEVEL": "WARNING",
     }
     if BATCH in lanes:
