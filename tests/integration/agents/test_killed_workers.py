@@ -149,7 +149,6 @@ async def test_worker_that_stood_still_for_longer_than_its_lease_does_nothing_mo
         await _stopped_between_commits(workers, database, view.execution_id)
         view = await asked.wait(caller(), view.execution_id, 120)
         assert view.status == "completed"
-        made = connection.execute("SELECT count(*) FROM calls").fetchone()[0]
         for which in range(_WORKERS):
             workers.signal(which, signal.SIGCONT)
         again = await asked.start(caller(), NewExecution(flow_id=flow_id, input=0))  # both are at work again
@@ -158,9 +157,8 @@ async def test_worker_that_stood_still_for_longer_than_its_lease_does_nothing_mo
         workers.end()
     came = {view.execution_id: (0, 0), again.execution_id: (0, 0)}
     await _judge(database, connection, [turning], came, late_calls=1)
-    # The call that was under way when it was stopped is all that was made twice, and under one key.
-    assert made <= 401
-    assert connection.execute("SELECT count(*) FROM calls").fetchone()[0] <= made + 400
+    # The call that was on its way when it was stopped is all that was made twice, and under one key.
+    assert connection.execute("SELECT count(*) FROM calls").fetchone()[0] <= 2 * 400 + 1
 
 
 async def _stopped_between_commits(workers: Workers, database: Database, execution_id: str) -> None:
