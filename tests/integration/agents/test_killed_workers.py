@@ -121,6 +121,7 @@ async def test_killed_workers_lose_nothing_and_do_nothing_twice(
     print(f"{executions} executions, {kills} kills, {keys} effects, {made - keys} calls made again under the same key")
 
 
+@pytest.mark.slow
 async def test_worker_that_stood_still_for_longer_than_its_lease_does_nothing_more(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
