@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, literal, select, update
 from sqlalchemy.orm import Session as Reader
+from sqlalchemy.orm import Session as Writer
 from sqlalchemy.orm import load_only
 
 from core.ids import TenantId
@@ -88,6 +89,36 @@ class ExecutionRepository(TenantRepository):
     async def add(self, row: ExecutionRow | ExecutionEventRow | ExecutionSignalRow | ExecutionStepRow) -> None:
         self._session.add(row)
         await self._session.flush()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runnable:
+    """Which version of a flow is to run, and whether there is such a one."""
+
+    number: int
+    has_version: bool
+    is_archived: bool
+
+
+def runnable(session: Writer, tenant_id: TenantId, flow_id: str, wanted: int | None) -> Runnable | None:
+    """Return what `wanted` means of a flow in one query. None: the published version.
+
+    A flow that was never published runs as it was last written, so that it can be tried out.
+    """
+    number = literal(wanted) if wanted is not None else func.coalesce(FlowRow.published_number, FlowRow.latest_number)
+    versions = and_(FlowVersionRow.flow_id == FlowRow.id, FlowVersionRow.number == number)
+    query = (
+        select(FlowRow.status, number.label("wanted"), FlowVersionRow.number)
+        .outerjoin(FlowVersionRow, versions)
+        .where(FlowRow.id == flow_id, FlowRow.tenant_id == tenant_id)
+    )
+    row = session.execute(query).one_or_none()
+    return row and Runnable(number=row.wanted, has_version=row.number is not None, is_archived=row.status == "archived")
+
+
+def accept(session: Writer, row: ExecutionRow) -> None:
+    session.add(row)
+    session.flush()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

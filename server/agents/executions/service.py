@@ -13,7 +13,15 @@ from core.errors import Conflict, ResourceNotFound, ValidationFailed
 from core.ids import IdSource, TenantId, is_uuid
 from server.agents.executions.ends import Ends
 from server.agents.executions.fork import Fork, outputs_of, receipt_of
-from server.agents.executions.repository import ExecutionRepository, over_of, page_of, steps_of, whole_of
+from server.agents.executions.repository import (
+    ExecutionRepository,
+    accept,
+    over_of,
+    page_of,
+    runnable,
+    steps_of,
+    whole_of,
+)
 from server.agents.executions.schemas import (
     OVER,
     ExecutionItem,
@@ -35,7 +43,7 @@ from stores.audit import AuditLog
 from stores.blobs import BlobKey, BlobStore
 from stores.outbox import Outbox
 from stores.redis import Bell
-from stores.sql.engine import Database, Session
+from stores.sql.engine import Database, Session, Writer
 from stores.sql.models import (
     ExecutionEventRow,
     ExecutionRow,
@@ -44,6 +52,7 @@ from stores.sql.models import (
     FlowRow,
 )
 
+_ARCHIVED = "The flow is archived: it runs no more."
 _RESUMABLE = frozenset({ExecutionState.FAILED, ExecutionState.EXPIRED, ExecutionState.BUDGET_EXHAUSTED})
 
 
@@ -82,14 +91,21 @@ class ExecutionService:
 
     async def start(self, caller: Principal, asked: NewExecution) -> ExecutionView:
         """Accept an execution: it is there once the transaction is committed. Raises ResourceNotFound, Conflict."""
-        async with self.database.transaction() as session:
-            repository = ExecutionRepository(session, caller.tenant_id)
-            flow = await _flow(repository, asked.flow_id)
-            version = await self._version(repository, flow, asked.version)
-            row = self._row(caller, asked, version)
-            await repository.add(row)
+        row = await self.database.write(lambda writer: self._accept(writer, caller, asked))
         await self.database.when_committed(self.bell.ring)
         return ExecutionView.whole(row, [], None)
+
+    def _accept(self, writer: Writer, caller: Principal, asked: NewExecution) -> ExecutionRow:
+        found = runnable(writer, caller.tenant_id, asked.flow_id, asked.version) if is_uuid(asked.flow_id) else None
+        if found is None:
+            raise ResourceNotFound("flow", asked.flow_id)
+        if found.is_archived:
+            raise Conflict(_ARCHIVED)
+        if not found.has_version:
+            raise ResourceNotFound("flow_version", str(found.number))
+        row = self._row(caller, asked, found.number)
+        accept(writer, row)
+        return row
 
     async def get(self, caller: Principal, execution_id: str) -> ExecutionView:
         """Raises ResourceNotFound, as does every method below."""
@@ -295,8 +311,7 @@ class ExecutionService:
 
     async def _version(self, repository: ExecutionRepository, flow: FlowRow, wanted: int | None) -> int:
         if flow.status == "archived":
-            raise Conflict("The flow is archived: it runs no more.")
-        # A flow that was never published runs as it was last written, so that it can be tried out.
+            raise Conflict(_ARCHIVED)
         number = wanted or flow.published_number or flow.latest_number
         if not await repository.has_version(flow.id, number):
             raise ResourceNotFound("flow_version", str(number))
