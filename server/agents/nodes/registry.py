@@ -17,6 +17,7 @@ from server.agents.nodes.output import Output
 from server.agents.nodes.retrieve import Retrieve
 from server.agents.nodes.switch import Switch
 from server.agents.nodes.template import Template
+from server.agents.nodes.tool import Tool
 from server.agents.nodes.wait_signal import WaitSignal
 from server.llm.base import ChatModel
 from server.rag.answers.service import Answers
@@ -53,6 +54,7 @@ def build_registry(*, clock: Clock, world: World | None = None) -> Registry:
         Retrieve(reached.answering),
         AnswerNode(reached.answers),
         Http(reached.egress),
+        Tool(reached.egress),
         Condition(),
         Switch(),
         Map(),
