@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import httpcore
 import httpx2
@@ -24,8 +24,21 @@ class EgressTransport(httpx2.AsyncBaseTransport):
     `failure` and `status` keep what became of the last POST; streams that an SDK listens to beside it do not count.
     """
 
-    def __init__(self, egress: Egress, limits: Limits) -> None:
+    def __init__(
+        self,
+        egress: Egress,
+        limits: Limits,
+        *,
+        adds: Mapping[str, str] | None = None,
+        sends: frozenset[str] | None = None,
+    ) -> None:
+        """`adds` are headers of ours; of an SDK's own only those in `sends` go out, if it is given.
+
+        SDKs read the environment: what stands there is the operator's, and no business of whoever is asked.
+        """
         self._egress = egress
+        self._adds = [(name.encode("ascii"), value.encode()) for name, value in (adds or {}).items()]
+        self._sends = sends
         self._limits = limits
         self.failure: EgressFailed | None = None
         self.status: int | None = None
@@ -43,9 +56,10 @@ class EgressTransport(httpx2.AsyncBaseTransport):
     async def _answered(self, request: httpx2.Request, deadline: float) -> httpx2.Response:
         limits, url, content = self._limits, target(str(request.url)), await request.aread()
         lines = [(b"host", url.netloc), (b"accept-encoding", b"gzip"), (b"content-length", b"%d" % len(content))]
-        lines += [
-            (name, value) for name, value in request.headers.raw if name.decode("latin-1").lower() not in _SET_HERE
-        ]
+        theirs = _without(_SET_HERE, request.headers.raw)
+        if self._sends is not None:
+            theirs = [(name, value) for name, value in theirs if name.decode("latin-1").lower() in self._sends]
+        lines += [*theirs, *self._adds]
         waits = {"connect": limits.connect_seconds, "read": limits.read_seconds}
         waits |= {"write": limits.read_seconds, "pool": limits.connect_seconds}
         asked = httpcore.Request(
@@ -75,16 +89,17 @@ class _Body(httpx2.AsyncByteStream):
         self._answer = answer
         self._limits = limits
         self._deadline = deadline
+        # One for good: SDKs read on where they stopped, to leave nothing behind on a connection.
+        encoding = _header(answer, b"content-encoding")
+        self._parts = unpacked(answer.aiter_stream(), encoding, limits.max_bytes)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        encoding = _header(self._answer, b"content-encoding")
-        parts = unpacked(self._answer.aiter_stream(), encoding, self._limits.max_bytes)
         try:
             while True:
                 with told(self._limits):
                     # For each part anew: whoever reads may do so from several tasks, and a time-out belongs to one.
                     async with asyncio.timeout(_left(self._deadline)):
-                        part = await anext(parts, None)
+                        part = await anext(self._parts, None)
                 if part is None:
                     return
                 yield part

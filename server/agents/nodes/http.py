@@ -60,6 +60,13 @@ def host_of(url: str) -> str | None:
     return host if host and _HOST.match(host) else None
 
 
+def is_literal(url: str) -> str:
+    """Return `url`. Raises ValueError unless where it leads is what the author wrote, and nothing a document says."""
+    if host_of(url) is None or any(each in url for each in ("{{", "{%", "{#")):
+        raise ValueError("Write it as https://host/path, without templates.")
+    return url
+
+
 class Http(Portless):
     name: ClassVar[str] = "http"
     title: ClassVar[str] = "HTTP request"

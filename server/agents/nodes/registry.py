@@ -20,6 +20,7 @@ from server.agents.nodes.template import Template
 from server.agents.nodes.tool import Tool
 from server.agents.nodes.wait_signal import WaitSignal
 from server.llm.base import ChatModel
+from server.llm.endpoints import Endpoints
 from server.rag.answers.service import Answers
 from server.rag.queries.service import Answering
 from stores.egress import Egress
@@ -50,7 +51,7 @@ def build_registry(*, clock: Clock, world: World | None = None) -> Registry:
         Input(),
         Output(),
         Template(),
-        Llm(reached.models, reached.answering.indexes if world else nowhere),
+        Llm(reached.models, reached.answering.indexes if world else nowhere, Endpoints(reached.egress)),
         Retrieve(reached.answering),
         AnswerNode(reached.answers),
         Http(reached.egress),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from server.agents.flow.definition import Json
 from server.agents.nodes.base import Called, Done, Effect, NodeConfig, Step, Usage
 from server.agents.nodes.headers import Headers, sent
-from server.agents.nodes.http import host_of
+from server.agents.nodes.http import host_of, is_literal
 from server.agents.nodes.mcp_session import called, session
 from server.agents.nodes.ports import Portless
 from stores.egress import Egress
@@ -16,17 +16,10 @@ from stores.egress import Egress
 _MOST_URL_CHARACTERS = 4_000
 
 
-def _is_literal(url: str) -> str:
-    """Which server is called is what the author wrote, and nothing that a document says."""
-    if host_of(url) is None or any(each in url for each in ("{{", "{%", "{#")):
-        raise ValueError("Write the server as https://host/path, without templates.")
-    return url
-
-
 ServerUrl = Annotated[
     str,
     Field(min_length=1, max_length=_MOST_URL_CHARACTERS, description="Where it speaks MCP over streamable HTTP."),
-    AfterValidator(_is_literal),
+    AfterValidator(is_literal),
 ]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,128}$")]
 
