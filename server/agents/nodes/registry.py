@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from core.clock import Clock
+from server.agents.nodes.agent import Agent
 from server.agents.nodes.answer import AnswerNode
 from server.agents.nodes.base import NodeFailed, NodeType, Registry
 from server.agents.nodes.condition import Condition
@@ -47,11 +48,13 @@ def build_registry(*, clock: Clock, world: World | None = None) -> Registry:
     """Return the node types by name, in the order in which they are listed. Without `world` some cannot be run."""
     nowhere = cast(Any, _Nowhere())
     reached = world or World(answering=nowhere, answers=nowhere, models={}, egress=nowhere)
+    endpoints = Endpoints(reached.egress)
     types: list[NodeType[Any]] = [
         Input(),
         Output(),
         Template(),
-        Llm(reached.models, reached.answering.indexes if world else nowhere, Endpoints(reached.egress)),
+        Llm(reached.models, reached.answering.indexes if world else nowhere, endpoints),
+        Agent(reached.models, endpoints, reached.egress, reached.answering),
         Retrieve(reached.answering),
         AnswerNode(reached.answers),
         Http(reached.egress),
