@@ -67,6 +67,12 @@ def _server(site: McpSite) -> MCPServer:
         raise ToolError("the drawer is jammed")
 
     @server.tool()
+    async def whoami(ctx: Context) -> str:
+        """Say back what the caller proved itself with, as a careless server does."""
+        note("whoami", {}, ctx)
+        return f"You are {(ctx.headers or {}).get('authorization')}."
+
+    @server.tool()
     async def long(ctx: Context) -> str:
         """Answer with more than anybody wants."""
         return "x" * (3 * 1024 * 1024)
