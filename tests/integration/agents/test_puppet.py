@@ -61,7 +61,7 @@ class Safe:
 
 
 def obeys(body: dict[str, Any]) -> Said:
-    """Do what stands in the conversation: call all that is ordered, then say what is to be said, or all that was told."""
+    """Call all that is ordered in the conversation, then say what is to be said, or all that was told."""
     everything = "\n".join(str(each.get("content", "")) for each in body["messages"])
     if not any(each["role"] == "tool" for each in body["messages"]):
         return "Yes.", [(name, arguments) for name, arguments in ORDER.findall(everything)]
