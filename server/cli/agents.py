@@ -7,8 +7,6 @@ import socket
 from collections.abc import Sequence
 from datetime import timedelta
 
-import httpx
-
 from core import log
 from core.clock import SystemClock
 from core.settings import Settings
@@ -27,7 +25,7 @@ from server.cli.clockwork import clockwork
 from server.rag.answers.service import Answers
 from server.rag.queries.service import Answering
 from server.rag.query_index import QueryEmbedders, QueryIndexes
-from server.wiring.configured import chat_models, rerankings
+from server.wiring.configured import chat_models, operators_egress, rerankings
 from stores.blobs import BlobStore
 from stores.egress import Allowance, Egress
 from stores.generations import Generations
@@ -40,6 +38,8 @@ from stores.sql.engine import Database
 from vault.open import open_envelope, open_safe
 
 _USER_AGENT = "CodexOS-Agents"
+# Requests of nodes on their way at one time, models at endpoints of flows among them.
+_CONNECTIONS = 256
 
 
 def main(settings: Settings) -> None:
@@ -55,11 +55,11 @@ async def _work(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     clock, database, redis = SystemClock(), Database(settings.sql_url), connect(settings.redis_connection)
-    http = httpx.AsyncClient(trust_env=False)
     outbox = Outbox(clock, Bell(redis, owner, wakes=EVENTS))
     blobs = BlobStore((settings.blob_path / "executions").as_uri())
-    egress = Egress(allow=Allowance.of(settings.egress_allow), user_agent=_USER_AGENT)
-    registry = build_registry(clock=clock, world=_world(settings, database, clock, http, egress))
+    to_models = operators_egress()
+    egress = Egress(allow=Allowance.of(settings.egress_allow), user_agent=_USER_AGENT, connections=_CONNECTIONS)
+    registry = build_registry(clock=clock, world=_world(settings, database, clock, to_models, egress))
     ledger = Ledger(database, clock, outbox, lease=timedelta(seconds=settings.agents_lease_seconds))
     telling = _Telling(Hints(redis))
     scribe = Scribe(
@@ -92,14 +92,12 @@ async def _work(settings: Settings) -> None:
     finally:
         await ended(writing)
         await egress.close()
-        await http.aclose()
+        await to_models.close()
         await redis.aclose()
         await database.dispose()
 
 
-def _world(
-    settings: Settings, database: Database, clock: SystemClock, http: httpx.AsyncClient, egress: Egress
-) -> World:
+def _world(settings: Settings, database: Database, clock: SystemClock, to_models: Egress, egress: Egress) -> World:
     """The model is loaded when the first flow asks for it: most processes of agents never need it."""
     embedders = QueryEmbedders(
         EmbedderCatalogue(
@@ -115,7 +113,7 @@ def _world(
         generations=Generations(database, clock),
         history=IndexHistory(database),
     )
-    answering, models = Answering(indexes=indexes, rerankings=rerankings(settings)), chat_models(settings, http)
+    answering, models = Answering(indexes=indexes, rerankings=rerankings(settings)), chat_models(settings, to_models)
     return World(answering=answering, answers=Answers(answering=answering, models=models), models=models, egress=egress)
 
 

@@ -62,7 +62,7 @@ from server.webhooks.endpoints.service import EndpointService
 from server.webhooks.events.service import EventService
 from server.webhooks.inbound.service import PushService
 from server.webhooks.sealing import PushSealing, Sealing
-from server.wiring.configured import chat_models, letterbox, rate_limiter, rerankings
+from server.wiring.configured import chat_models, letterbox, operators_egress, rate_limiter, rerankings
 from stores.audit import AuditLog
 from stores.blobs import BlobStore
 from stores.egress import Admission, Allowance
@@ -236,6 +236,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
         proves_addresses=settings.smtp is not None,
     )
     followers = Followers(database, Hints(redis))
+    to_models = operators_egress()
     async with httpx.AsyncClient(trust_env=False) as http, keys.writing_uses(), followers.running():
         try:
             yield Parts(
@@ -265,7 +266,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
                 jobs=jobs,
                 chunks=StoredChunks(indexes=indexes),
                 answering=answering,
-                answers=Answers(answering=answering, models=chat_models(settings, http)),
+                answers=Answers(answering=answering, models=chat_models(settings, to_models)),
                 generations=GenerationService(
                     database=database,
                     generations=indexes.generations,
@@ -343,6 +344,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Parts]:
                 telemetry=Telemetry(database),
             )
         finally:
+            await to_models.close()
             await parser.close()
             await redis.aclose()
             await limits.aclose()

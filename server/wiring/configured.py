@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import httpx
-
 from core.clock import SystemClock
 from core.settings import Settings
 from pipelines.retrieval.rerank import Rerankings
@@ -13,6 +11,7 @@ from pipelines.retrieval.rerank_sentences import SentenceReranker
 from server.llm.base import ChatModel
 from server.llm.openai import Endpoint, OpenAIChat
 from server.ratelimit.limiter import RateLimiter
+from stores.egress import Allowance, Egress
 from stores.gcra import Gcra, LocalGcra, SoftCounter, microseconds
 from stores.letterbox import Letterbox
 from stores.sql.engine import Database
@@ -20,8 +19,16 @@ from stores.sql.engine import Database
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+# Answers that are being written at one time by a process; whoever comes then waits.
+_MODEL_CONNECTIONS = 256
 
-def chat_models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatModel]:
+
+def operators_egress() -> Egress:
+    """Return the way to what the operator named, wherever it stands: a model on this machine is an ordinary one."""
+    return Egress(allow=Allowance.of(["0.0.0.0/0", "::/0"]), connections=_MODEL_CONNECTIONS)
+
+
+def chat_models(settings: Settings, egress: Egress) -> dict[str, ChatModel]:
     """Return the language models of this installation, by name."""
     return {
         name: OpenAIChat(
@@ -31,7 +38,7 @@ def chat_models(settings: Settings, http: httpx.AsyncClient) -> dict[str, ChatMo
                 model=endpoint.model,
                 api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else None,
             ),
-            http,
+            egress,
         )
         for name, endpoint in settings.chat_endpoints.items()
     }

@@ -77,6 +77,15 @@ class Egress:
             kept_seconds=kept_seconds,
         )
 
+    @property
+    def connections(self) -> httpcore.AsyncConnectionPool:
+        """What `transport` sends by: every connection of it is checked as ours are."""
+        return self._pool
+
+    @property
+    def user_agent(self) -> str:
+        return self._user_agent
+
     async def close(self) -> None:
         await self._pool.aclose()
 
@@ -108,7 +117,7 @@ class Egress:
         limits = limits or Limits()
         sent = {"user-agent": self._user_agent, "accept": "*/*"}
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
-        with _told(limits):
+        with told(limits):
             async with asyncio.timeout(limits.seconds):
                 asked = target(url)
                 for _ in range(limits.redirects + 1):
@@ -155,7 +164,7 @@ def _redirection(reply: Reply, method: str) -> str | None:
 
 
 @contextmanager
-def _told(limits: Limits) -> Iterator[None]:
+def told(limits: Limits) -> Iterator[None]:
     """Turn what a connection dies of into a sentence; what the system says about it stays inside."""
     try:
         yield

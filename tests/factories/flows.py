@@ -30,6 +30,19 @@ class FlowsInMemory:
         return 1
 
 
+class SecretsInMemory:
+    """Secrets by key, as (value, host)."""
+
+    def __init__(self, secrets: Mapping[str, tuple[str, str]]) -> None:
+        self._secrets = secrets
+
+    async def value(self, key: str, host: str) -> str:
+        value, allowed = self._secrets[key]
+        if host != allowed:
+            raise NodeFailed("The secret may not go to that host.", code="FORBIDDEN")
+        return value
+
+
 class NoSecrets:
     async def value(self, key: str, host: str) -> str:
         raise NodeFailed("There is no such secret.", code="RESOURCE_NOT_FOUND")
@@ -54,6 +67,7 @@ async def run_flow(
     clock: Clock | None = None,
     registry: Registry | None = None,
     flows: Mapping[str, Mapping[str, Any]] | None = None,
+    secrets: Mapping[str, tuple[str, str]] | None = None,
 ) -> Ending:
     """Run a definition from where its journal stands; `registry` adds to the types there are."""
     now = (clock or FrozenClock()).now
@@ -70,7 +84,7 @@ async def run_flow(
         context={},
         journal=journal or MemoryJournal(now),
         surroundings=Surroundings(registry=types, language=FlowLanguage(), now=now),
-        secrets=NoSecrets(),
+        secrets=NoSecrets() if secrets is None else SecretsInMemory(secrets),
         flows=FlowsInMemory({name: planned(each) for name, each in (flows or {}).items()}),
     )
     return await execute(run)

@@ -8,7 +8,7 @@ from core.errors import CodexError, LeaseLost
 from core.ids import TenantId
 from server.agents.executor.containers import subflow_of_step
 from server.agents.executor.journal import Answer, Begun
-from server.agents.executor.run import BudgetExhausted, OutOfBudget, Run, fault_of
+from server.agents.executor.run import BudgetExhausted, FlowFailed, OutOfBudget, Run, fault_of
 from server.agents.flow.definition import Json
 from server.agents.nodes.base import Called, NodeFailed, SecretReference
 
@@ -111,7 +111,10 @@ class RunningStep:
         return value
 
     async def subflow(self, flow_id: str, version: int | None, input: Json, name: str = "") -> Json:
-        return await subflow_of_step(self._frame, self._begun, flow_id, version, input, name)
+        try:
+            return await subflow_of_step(self._frame, self._begun, flow_id, version, input, name)
+        except FlowFailed as error:
+            raise NodeFailed(error.fault.message, code=error.fault.code) from error
 
     def _key(self, name: str) -> str:
         parts = (self._run.execution_id, self._begun.path, name)

@@ -170,7 +170,10 @@ class Step(Protocol[ConfigOfStep]):
         """Return the secret's value for a call to `host`. Raises NodeFailed. Redacted from all that is written."""
 
     async def subflow(self, flow_id: str, version: int | None, input: Json, name: str = "") -> Json:
-        """Run another flow to its end as part of this execution, its steps below this path, and return its result."""
+        """Run another flow to its end as part of this execution, its steps below this path, and return its result.
+
+        Raises NodeFailed as that flow failed.
+        """
 
 
 class NodeType(Protocol[Config]):

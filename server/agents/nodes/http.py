@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from server.agents.flow import templates
 from server.agents.flow.definition import Json
-from server.agents.nodes.base import Called, Done, Effect, NodeConfig, NodeFailed, SecretReference, Step, Usage
+from server.agents.nodes.base import Called, Done, Effect, NodeConfig, NodeFailed, Step, Usage
+from server.agents.nodes.headers import Headers, sent
 from server.agents.nodes.ports import Portless
 from stores.egress import Egress, EgressFailed, Limits, Received, Refused
 
@@ -18,15 +19,8 @@ _MOST_BYTES = 1024 * 1024
 _SAFE = frozenset({"GET", "HEAD"})
 # Worth another try, whoever answers so.
 _RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-# What decides where a request goes and how it is framed is ours to say.
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "expect", "trailer"})
 _HOST = re.compile(r"^[A-Za-z0-9.-]+$")
 _SHOWN_HEADERS = ("content-type", "location", "retry-after", "etag", "last-modified", "link")
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
-
-
-class SecretHeader(SecretReference):
-    prefix: str = Field("", max_length=100, description="What stands before the secret, as in `Bearer `.")
 
 
 class HttpConfig(NodeConfig):
@@ -41,21 +35,9 @@ class HttpConfig(NodeConfig):
         default=[], max_length=100, description="The only hosts that this node calls, if there are any here."
     )
     query: dict[str, str | int | float | bool | None] = Field({}, description="Parameters added to the URL.")
-    headers: dict[HeaderName, str | SecretHeader] = Field(
-        {}, description='Header values; {"$secret": "key", "prefix": "Bearer "} for one that nobody is to see.'
-    )
+    headers: Headers = Field({})
     body: Any = Field(None, description="Sent as it is if it is text, and as JSON otherwise.")
     accept_errors: bool = Field(False, description="Whether a status from 400 on is an output and no failure.")
-
-    @field_validator("headers")
-    @classmethod
-    def _are_not_ours(cls, headers: dict[str, Any]) -> dict[str, Any]:
-        for name, value in headers.items():
-            if name.lower() in _OURS:
-                raise ValueError(f"The header {name!r} is set by the system.")
-            if isinstance(value, str) and any(ord(each) < 32 or ord(each) == 127 for each in value):
-                raise ValueError(f"The header {name!r} has a control character in it.")
-        return headers
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:
@@ -76,6 +58,13 @@ def host_of(url: str) -> str | None:
     except ValueError:
         return None
     return host if host and _HOST.match(host) else None
+
+
+def is_literal(url: str) -> str:
+    """Return `url`. Raises ValueError unless where it leads is what the author wrote, and nothing a document says."""
+    if host_of(url) is None or any(each in url for each in ("{{", "{%", "{#")):
+        raise ValueError("Write it as https://host/path, without templates.")
+    return url
 
 
 class Http(Portless):
@@ -103,7 +92,7 @@ class Http(Portless):
 
     async def run(self, step: Step[HttpConfig]) -> Done:
         url, host = self._where(step)
-        headers = await self._headers(step, host)
+        headers = await sent(step, step.config.headers, host)
         content = None
         if step.config.body is not None:
             content, kind = _content(step.config.body)
@@ -128,14 +117,6 @@ class Http(Portless):
             more = urlencode({name: _plain(value) for name, value in step.config.query.items()})
             parts = parts._replace(query=f"{parts.query}&{more}" if parts.query else more)
         return urlunsplit(parts), host
-
-    async def _headers(self, step: Step[HttpConfig], host: str) -> dict[str, str]:
-        sent: dict[str, str] = {}
-        for name, value in step.config.headers.items():
-            if isinstance(value, SecretHeader):
-                value = value.prefix + await step.secret(value, host)
-            sent[name.lower()] = value
-        return sent
 
     async def _asked(self, config: HttpConfig, url: str, headers: Mapping[str, str], content: bytes | None) -> Called:
         limits = Limits(seconds=config.timeout_seconds, max_bytes=_MOST_BYTES, redirects=0)

@@ -10,7 +10,7 @@ from core.errors import ValidationFailed
 from pipelines.document import Hit
 from pipelines.retrieval.extract import extract
 from server.auth.principal import Principal
-from server.llm.base import ChatModel, Usage
+from server.llm.base import ChatModel, ToolCall, Usage
 from server.rag.answers.grounding import Grounding, Proven, prompt
 from server.rag.answers.schemas import EXTRACTIVE, AnswerRequest, Citation, Delta, GroundedAnswer, Retrieved, TokenUsage
 from server.rag.queries.service import Answering, Found
@@ -79,6 +79,8 @@ class Answers:
                 if isinstance(piece, Usage):
                     draft.usage = piece
                     continue
+                if isinstance(piece, ToolCall):
+                    continue  # it was offered none
                 for proven in grounding.read(piece):
                     for event in draft.say(proven):
                         yield event
