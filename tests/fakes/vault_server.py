@@ -1,7 +1,8 @@
 """A fake of HashiCorp Vault: what its documentation says of KV version 2, AppRole, tokens and seals, and no more.
 
-A request that the documentation does not describe (an unknown path, field or type, a missing header) is refused, so
-that a client cannot get used to kindness. `make test-vault` runs the same tests against a real server.
+Each request and each answer is held against the shapes that HashiCorp publishes (`vault_shapes`): what does not fit is
+refused, so that a client cannot get used to kindness, and fails the test that it happens in. It is a fake all the same:
+`make test-vault` runs the same tests against a real server.
 """
 
 import base64
@@ -17,24 +18,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
+from tests.fakes.vault_shapes import answer_faults, request_faults
+
 ROLE_ID, SECRET_ID, ROOT_TOKEN = "role-of-codexos", "secret-of-codexos", "hvs.root"
 POD_ROLE, POD_TOKEN = "pod-of-codexos", "eyJhbGciOiJSUzI1NiJ9.pod.signature"
 TRANSIT_KEY = "key-of-codexos"
 MOUNT = "secret"
 _CREATED = "2026-11-23T00:00:00Z"
 _MOST_SECONDS = 60.0
-
-# The fields that a body may have, and their types.
-_BODIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
-    "login": {"role_id": str, "secret_id": str},
-    "pod": {"role": str, "jwt": str},
-    "encrypt": {"plaintext": str, "associated_data": str},
-    "decrypt": {"ciphertext": str, "associated_data": str},
-    "data": {"data": dict, "options": dict},
-    "metadata": {"max_versions": int, "cas_required": bool, "delete_version_after": str, "custom_metadata": dict},
-    "destroy": {"versions": list},
-    "renew-self": {"increment": (int, str)},
-}
 
 
 class Refused(Exception):
@@ -65,6 +56,8 @@ class FakeVault:
     tokens: dict[str, float] = field(default_factory=lambda: {ROOT_TOKEN: float("inf")})
     sealed_values: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    # What did not fit the published shapes; serving() fails when there is any.
+    faults: list[str] = field(default_factory=list)
     connections: int = 0
     open: set[socket.socket] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -79,9 +72,9 @@ class FakeVault:
         if self.sealed:
             raise Refused(503, "Vault is sealed")
         if (method, path) == ("POST", "auth/approle/login"):
-            return self._log_in(_checked(body, "login"), {"role_id": ROLE_ID, "secret_id": SECRET_ID})
+            return self._log_in(body or {}, {"role_id": ROLE_ID, "secret_id": SECRET_ID})
         if (method, path) == ("POST", "auth/kubernetes/login"):
-            return self._log_in(_checked(body, "pod"), {"role": POD_ROLE, "jwt": POD_TOKEN})
+            return self._log_in(body or {}, {"role": POD_ROLE, "jwt": POD_TOKEN})
         if token is None or self.tokens.get(token, 0.0) < time.monotonic():
             raise Refused(403, "permission denied")
         if (method, path) == ("GET", "auth/token/lookup-self"):
@@ -89,12 +82,11 @@ class FakeVault:
             endless = left == float("inf")
             return {"data": {"ttl": 0 if endless else int(left), "renewable": not endless, "id": token}}
         if (method, path) == ("POST", "auth/token/renew-self"):
-            _checked(body, "renew-self")
             self.tokens[token] = time.monotonic() + self.lease_seconds
             return self._auth(token)
         if method == "POST" and path in (f"transit/encrypt/{TRANSIT_KEY}", f"transit/decrypt/{TRANSIT_KEY}"):
             kind = path.split("/")[1]
-            return getattr(self, f"_{kind}")(_checked(body, kind))
+            return getattr(self, f"_{kind}")(body or {})
         mount, _, rest = path.partition("/")
         kind, _, name = rest.partition("/")
         if mount != MOUNT or not name or "//" in name:
@@ -125,16 +117,11 @@ class FakeVault:
 
     def _engine(self, method: str, kind: str, name: str, query: Mapping[str, list[str]], body: Any) -> Any:
         if (method, kind) == ("POST", "data"):
-            kept = self.secrets.setdefault(name, Versions())
-            number = max(kept.kept, default=0) + 1
-            kept.kept[number] = _checked(body, "data")["data"]
-            for old in sorted(kept.kept)[: -kept.most]:
-                del kept.kept[old]
-            return {"data": self._metadata(number)}
+            return self._write(name, body or {})
         if (method, kind) == ("GET", "data"):
             return self._read(name, int(query.get("version", ["0"])[0]))
         if (method, kind) == ("POST", "metadata"):
-            self.secrets.setdefault(name, Versions()).most = _checked(body, "metadata").get("max_versions") or 10
+            self.secrets.setdefault(name, Versions()).most = (body or {}).get("max_versions") or 10
             return None
         if (method, kind) == ("GET", "metadata"):
             return self._described(name)
@@ -142,13 +129,25 @@ class FakeVault:
             self.secrets.pop(name, None)
             return None
         if (method, kind) in (("POST", "destroy"), ("PUT", "destroy")):
-            for number in _checked(body, "destroy")["versions"]:
+            if not body or not body.get("versions"):
+                raise Refused(400, "no version number provided")
+            for number in body["versions"]:
                 if name in self.secrets and int(number) in self.secrets[name].kept:
                     self.secrets[name].kept[int(number)] = None
             return None
         if (method, kind) == ("LIST", "metadata"):
             return self._list(name if name.endswith("/") else f"{name}/")
         raise Refused(405, f"unsupported operation {method} {kind}")
+
+    def _write(self, name: str, body: Mapping[str, Any]) -> Any:
+        if "data" not in body:
+            raise Refused(400, "no data provided")
+        kept = self.secrets.setdefault(name, Versions())
+        number = max(kept.kept, default=0) + 1
+        kept.kept[number] = body["data"]
+        for old in sorted(kept.kept)[: -kept.most]:
+            del kept.kept[old]
+        return {"data": self._metadata(number)}
 
     def _read(self, name: str, number: int) -> Any:
         kept = self.secrets.get(name, Versions()).kept
@@ -188,15 +187,6 @@ class FakeVault:
         }
 
 
-def _checked(body: Any, kind: str) -> Mapping[str, Any]:
-    allowed = _BODIES[kind]
-    given = {} if body is None else body
-    wrong = [name for name, value in given.items() if name not in allowed or not isinstance(value, allowed[name])]
-    if wrong or (kind == "data" and "data" not in given) or (kind == "destroy" and not given.get("versions")):
-        raise Refused(400, f"not what is documented for {kind}: {sorted(wrong) or 'something is missing'}")
-    return dict(given)
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     vault: FakeVault
@@ -217,16 +207,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.vault.waiting.set()
             passes.acquire(timeout=_MOST_SECONDS)
         split = urlsplit(self.path)
+        path = unquote(split.path[4:])
         try:
             if not split.path.startswith("/v1/") or self.headers.get("x-vault-request") != "true":
                 raise Refused(400, "missing X-Vault-Request, or no path of the API")
             body = json.loads(raw) if raw else None
             with self.vault.lock:
-                path, token = unquote(split.path[4:]), self.headers.get("x-vault-token")
-                answer = self.vault.answer(self.command, path, parse_qs(split.query), token, body)
-            self._send(204 if answer is None else 200, answer)
+                token, query = self.headers.get("x-vault-token"), parse_qs(split.query)
+                if faults := request_faults(self.command, path, query, body):
+                    self.vault.faults += faults
+                    raise Refused(400, *faults)
+                answer = self.vault.answer(self.command, path, query, token, body)
+            status = 204 if answer is None else 200
         except Refused as refused:
-            self._send(refused.status, {"errors": list(refused.errors)})
+            status, answer = refused.status, {"errors": list(refused.errors)}
+        self.vault.faults += answer_faults(self.command, path, status, answer)
+        self._send(status, answer)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):
@@ -249,7 +245,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(vault: FakeVault, port: int = 0) -> Iterator[FakeVault]:
-    """Serve over loopback until the end of the block; `vault.url` says where."""
+    """Serve over loopback until the end of the block; `vault.url` says where.
+
+    Raises AssertionError at the end if a request or an answer did not fit the published shapes.
+    """
     handler = type("Handler", (_Handler,), {"vault": vault})
     with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         server.daemon_threads = True
@@ -264,3 +263,4 @@ def serving(vault: FakeVault, port: int = 0) -> Iterator[FakeVault]:
             for connection in list(vault.open):  # as a process that ends does
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+    assert vault.faults == [], "what was asked or answered is not what HashiCorp publishes"

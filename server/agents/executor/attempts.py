@@ -1,6 +1,7 @@
 """Try a node until it is done, has failed beyond its retries, or has to wait."""
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,7 @@ from server.agents.nodes.base import Done, Effect, NodeConfig, NodeFailed, Retry
 
 if TYPE_CHECKING:
     from server.agents.executor.frame import Frame, Visited
+    from server.agents.executor.run import Run
 
 log = get_logger()
 
@@ -133,13 +135,19 @@ async def _attempt(
         return _Failure(fault=fault_of(error), retriable=retriable)
     except TimeoutError:
         if clock is None or not clock.expired():
-            log.exception("agents.node_broke", execution=run.execution_id, path=begun.path)
+            _log_broken(run, begun)
             return _Failure(fault=_BROKEN, retriable=False)
         late = Fault(code="NODE_TIMEOUT", message="The node took longer than its timeout_seconds.")
         return _Failure(fault=late, retriable=True)
     except Exception:
-        log.exception("agents.node_broke", execution=run.execution_id, path=begun.path)
+        _log_broken(run, begun)
         return _Failure(fault=_BROKEN, retriable=False)
+
+
+def _log_broken(run: "Run", begun: Begun) -> None:
+    """Log the exception at hand. Its text may repeat a secret that the node was given, which no pattern knows."""
+    trace = run.journal.concealed(traceback.format_exc())
+    log.error("agents.node_broke", execution=run.execution_id, path=begun.path, exception=trace)
 
 
 async def _contained(frame: "Frame", node: PlannedNode, begun: Begun, container: Container) -> Done | Stuck:

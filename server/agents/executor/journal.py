@@ -94,6 +94,9 @@ class Journal(Protocol):
     def conceal(self, value: str) -> None:
         """Redact a secret from all that is written from now on."""
 
+    def concealed(self, text: str) -> str:
+        """Return `text` without the secrets that this run has seen."""
+
     async def settled(self) -> None: ...
 
 

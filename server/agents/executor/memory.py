@@ -72,6 +72,9 @@ class MemoryJournal:
 
     def conceal(self, value: str) -> None: ...
 
+    def concealed(self, text: str) -> str:
+        return text
+
     async def settled(self) -> None: ...
 
     def forget_failures(self) -> None:

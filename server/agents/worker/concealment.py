@@ -17,12 +17,13 @@ class Concealment:
         self._longest = 0
 
     def add(self, value: str) -> None:
-        """Also as it stands in JSON, in a URL, and in base64 as headers have it."""
+        """Also as it stands in JSON, in a URL, in hexadecimal, and in base64 as headers and as URLs have it."""
         if len(value) < _SHORTEST:
             return
         raw = value.encode("utf-8", "surrogatepass")
         shapes = {value, json.dumps(value)[1:-1], urllib.parse.quote(raw), urllib.parse.quote(raw, safe="")}
-        shapes.add(base64.b64encode(raw).decode().rstrip("="))
+        shapes |= {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+        shapes |= {raw.hex(), raw.hex().upper()}
         self._shapes |= shapes
         self._longest = max(self._longest, *map(len, shapes))
 
