@@ -51,7 +51,7 @@ def _database_of_this_process(given: str) -> str:
 @contextlib.contextmanager
 def redis_process() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Yield the URL of a Redis that is this test's own, and its process, to be stopped and woken."""
-    program = shutil.which("redis-server") or _miss("no redis-server is installed and CODEXOS_TEST_REDIS_URL is unset")
+    program = shutil.which("redis-server") or miss("no redis-server is installed and CODEXOS_TEST_REDIS_URL is unset")
     with tempfile.TemporaryDirectory(prefix="codexos-redis-") as folder:
         path = Path(folder) / "redis.sock"
         options = ("--port", "0", "--unixsocket", str(path), "--dir", folder, "--save", "", "--appendonly", "no")
@@ -76,9 +76,7 @@ def postgresql() -> Iterator[str]:
     if given := os.environ.get("CODEXOS_TEST_DATABASE_URL"):
         yield given
         return
-    programs = _postgresql_programs() or Path(
-        _miss("no PostgreSQL is installed and CODEXOS_TEST_DATABASE_URL is unset")
-    )
+    programs = _postgresql_programs() or Path(miss("no PostgreSQL is installed and CODEXOS_TEST_DATABASE_URL is unset"))
     # It refuses to run as root; the packages bring a user for it.
     user = "postgres" if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="codexos-postgresql-") as folder:
@@ -97,7 +95,7 @@ def postgresql() -> Iterator[str]:
 @contextlib.contextmanager
 def nginx(*, upstream_port: int) -> Iterator[str]:
     """Yield the URL of an nginx with the shipped configuration, in front of an API on `upstream_port`."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or _miss("no nginx is installed")
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or miss("no nginx is installed")
     [port] = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="codexos-nginx-") as folder:
         shipped = (Path(__file__).parents[1] / "deploy" / "nginx" / "codexos.conf").read_text("utf-8")
@@ -120,7 +118,8 @@ def _postgresql_programs() -> Path | None:
     return found.resolve().parent if found else None
 
 
-def _miss(reason: str) -> str:
+def miss(reason: str) -> str:
+    """Skip the test that needs what is not here; fail it where the real parts are required."""
     if os.environ.get("CODEXOS_TEST_REAL_PARTS") == "required":
         pytest.fail(f"{reason}, and CODEXOS_TEST_REAL_PARTS says that it must be here.")
     pytest.skip(f"{reason}.")

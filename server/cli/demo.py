@@ -1,7 +1,7 @@
 """`python -m server demo`: real documents in, answers out, over HTTP like any client.
 
-Status 0 means that every document is indexed and every question found its answer (right document, page and words)
-among the first three results.
+Status 0 means that every document is indexed, every question found its answer (right document, page and words) among
+the first three results, and every ready-made flow completed with a result that is right.
 """
 
 import asyncio
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from core.settings import Settings
+from server.cli import demo_flows, ready_flows
 from server.cli.demo_answers import Question
-from server.cli.refusal import Refusal
+from server.cli.demo_client import DemoClient, connected
 
 Say = Callable[[str], None]
 
@@ -39,16 +38,11 @@ def main(settings: Settings) -> int:
 
 async def run(settings: Settings, say: Say) -> int:
     """Run the demo against the server that the settings name; return the exit status."""
-    headers = {"Authorization": f"Bearer {_key(settings)}"}
-    url = f"http://{settings.http_host.replace('0.0.0.0', '127.0.0.1')}:{settings.http_port}/api/v1"
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=90, trust_env=False) as client:
-        try:
-            failures = await _ingest_all(client, documents(), say)
-            wrong = await _ask_all(client, questions(), say)
-        except httpx.TransportError:
-            raise Refusal(f"nothing answers at {url}; start the system first with `make up`.") from None
-        except httpx.HTTPStatusError as error:
-            raise Refusal(f"the API answered {error.response.status_code}: {error.response.text}") from None
+    async with connected(settings) as client:
+        flow_ids = await ready_flows.install(client)
+        failures = await _ingest_all(client, documents(), say)
+        wrong = await _ask_all(client, questions(), say)
+        wrong += await demo_flows.execute_all(client, flow_ids, say)
     return 1 if failures or wrong else 0
 
 
@@ -63,22 +57,13 @@ def questions() -> list[Question]:
     return [Question(**question) for question in json.loads(_QUESTIONS.read_text("utf-8"))]
 
 
-def _key(settings: Settings) -> str:
-    try:
-        return settings.dev_api_key_file.read_text("ascii").strip()
-    except OSError as error:
-        raise Refusal(
-            f"there is no key in {settings.dev_api_key_file} ({error.strerror}); `make up` makes one."
-        ) from None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Posted:
     name: str
     job_id: str
 
 
-async def _ingest_all(client: httpx.AsyncClient, paths: Sequence[Path], say: Say) -> int:
+async def _ingest_all(client: DemoClient, paths: Sequence[Path], say: Say) -> int:
     """Post every file and follow its job to the end; return how many documents failed."""
     say(f"Ingesting {len(paths)} documents of this project:")
     started = time.monotonic()
@@ -90,17 +75,17 @@ async def _ingest_all(client: httpx.AsyncClient, paths: Sequence[Path], say: Say
     return failures
 
 
-async def _post(client: httpx.AsyncClient, path: Path, gate: asyncio.Semaphore) -> _Posted:
+async def _post(client: DemoClient, path: Path, gate: asyncio.Semaphore) -> _Posted:
     name = path.relative_to(_ROOT).as_posix()
     # The path as external id: a second demo makes new revisions of the same documents, not new documents.
     fields = {"source_type": "file", "external_id": name, "metadata": json.dumps({"path": name})}
     files = {"file": (path.name, path.read_bytes())}
     async with gate:
-        answer = await _call(client, "POST", "/rag/ingest", data=fields, files=files, headers=_WAIT)
+        answer = await client.call("POST", "/rag/ingest", data=fields, files=files, headers=_WAIT)
     return _Posted(name=name, job_id=answer["job_id"])
 
 
-async def _follow(client: httpx.AsyncClient, posted: Iterable[_Posted], say: Say) -> int:
+async def _follow(client: DemoClient, posted: Iterable[_Posted], say: Say) -> int:
     """Tell what became of every document. Most are finished: whoever posted them has waited for that."""
     waiting = list(posted)
     failures = 0
@@ -108,7 +93,7 @@ async def _follow(client: httpx.AsyncClient, posted: Iterable[_Posted], say: Say
     while waiting:
         unfinished = []
         for document in waiting:
-            job = await _call(client, "GET", f"/rag/jobs/{document.job_id}")
+            job = await client.call("GET", f"/rag/jobs/{document.job_id}")
             if job["status"] in _FINISHED:
                 failures += not _tell(document, job, say)
             else:
@@ -131,14 +116,14 @@ def _tell(document: _Posted, job: dict[str, Any], say: Say) -> bool:
     return False
 
 
-async def _ask_all(client: httpx.AsyncClient, questions: Sequence[Question], say: Say) -> list[str]:
+async def _ask_all(client: DemoClient, questions: Sequence[Question], say: Say) -> list[str]:
     """Ask every question; say each wrong answer once more at the end, and return those sentences."""
     say("")
     say(f"Asking {len(questions)} questions:")
     wrong = []
     for question in questions:
         started = time.perf_counter()
-        answer = await _call(client, "POST", "/rag/query", json={"query": question.question, "limit": _TOP})
+        answer = await client.call("POST", "/rag/query", json={"query": question.question, "limit": _TOP})
         milliseconds = (time.perf_counter() - started) * 1000
         _show(question, answer, milliseconds, say)
         fault = question.fault(answer["results"])
@@ -162,14 +147,3 @@ def _show(question: Question, answer: dict[str, Any], milliseconds: float, say: 
         if position == 1 or is_expected:
             say(textwrap.indent(textwrap.fill(textwrap.shorten(result["content"], 260), 100), " " * 9))
     say(f"       {milliseconds:.0f} ms, of which {answer['query_time'] * 1000:.0f} ms in the server")
-
-
-async def _call(client: httpx.AsyncClient, method: str, path: str, **asked: Any) -> dict[str, Any]:
-    """Return the answer's body; asked to wait, wait and ask again, as every client should."""
-    answer = await client.request(method, path, **asked)
-    while answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        await asyncio.sleep(int(answer.headers["retry-after"]))
-        answer = await client.request(method, path, **asked)
-    answer.raise_for_status()
-    body: dict[str, Any] = answer.json()
-    return body

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 COMMANDS = {
     "up": "start the whole system and keep it running",
-    "demo": "ingest the demo documents into the running system and ask its questions",
+    "demo": "ingest the demo documents into the running system, ask its questions and execute its flows",
     "api": "serve the API",
     "worker": "work on posted documents as they come",
     "dispatcher": "tell webhook endpoints of events as they happen",

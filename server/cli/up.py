@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import Settings
-from server.cli import demo, dev_key, home, parts, ports, root_key
+from server.cli import demo, dev_key, home, parts, ports, ready_flows, root_key
+from server.cli.demo_client import connected
 from server.cli.migrate import migrate
 from server.cli.readiness import wait_until_ready
 from server.cli.refusal import Refusal
@@ -62,6 +63,7 @@ class _Up:
             launching.cancel()
             waiting.cancel()
         if key is not None:
+            await self._install_flows()
             await self._demonstrate()
         self._show(key)
 
@@ -94,6 +96,13 @@ class _Up:
             parts.note_dagster_storage(self.settings)
         for part in processes:
             await self.supervisor.start(part)
+
+    async def _install_flows(self) -> None:
+        try:
+            async with connected(self.settings) as client:
+                await ready_flows.install(client)
+        except Refusal as reason:  # whoever archived or broke them still wants the system up
+            say(f"The flows that come with the system could not be installed: {reason}")
 
     async def _demonstrate(self) -> None:
         shown = self.settings.home / "demo-shown"

@@ -16,7 +16,7 @@ from server.openapi.pagination import Page, PageQuery
 from stores.sql.models import FlowScheduleRow, FlowScheduleRunRow
 
 MICROS = 1_000_000
-_MOST_COST = 2000.0
+_MOST_COST = 1_000_000_000.0
 _UPCOMING = 5
 
 Overlap = Literal["skip", "queue", "cancel_running"]

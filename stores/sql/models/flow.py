@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stores.sql.models.base import Base
@@ -77,7 +77,7 @@ class FlowScheduleRow(Base):
     overlap: Mapped[str] = mapped_column(String(20))
     flow_version: Mapped[int | None] = mapped_column(Integer)
     input: Mapped[str] = mapped_column(Text)
-    max_cost_micros: Mapped[int | None] = mapped_column(Integer)
+    max_cost_micros: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"))
     paused: Mapped[bool] = mapped_column(Boolean)
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

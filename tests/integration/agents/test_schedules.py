@@ -98,6 +98,17 @@ async def place(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     await database.dispose()
 
 
+async def test_execution_may_cost_as_much_as_any_other(place: Place) -> None:
+    """More than 2,147, whose millionths no longer fit into 32 bits: kept, shown, and given to what is started."""
+    schedule_id = await place.schedule(max_cost=1_000_000_000)
+    place.clock.at += timedelta(minutes=1)
+    assert await place.wing.schedules.decide_all() == 1
+    view = await place.wing.schedules.get(place.owner, place.flow_id, schedule_id)
+    async with place.database.reading() as session:
+        granted = await session.scalar(select(ExecutionRow.max_cost_micros))
+    assert (view.max_cost, granted) == (1_000_000_000, 10**15)
+
+
 async def test_time_is_decided_once_by_two_that_look_at_once(place: Place) -> None:
     """Two services over two pools, many times: one execution for each time, with what it was to be given."""
     schedule_id = await place.schedule()

@@ -7,6 +7,7 @@ import pytest
 
 from server.cli import demo
 from server.cli.demo_answers import Question
+from server.cli.demo_client import DemoClient
 
 QUESTION = Question(
     question="Who may open the dome?",
@@ -57,7 +58,8 @@ async def test_wrong_answers_are_said_and_returned() -> None:
         return httpx.Response(200, json={"results": [result(page=3)], "total": 1, "query_time": 0.01})
 
     said: list[str] = []
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as client:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as http:
+        client = DemoClient(http=http, url="http://api", key="k")
         wrong = await demo._ask_all(client, [QUESTION], said.append)
     assert wrong == [
         "“Who may open the dome?” was answered wrongly: "
