@@ -128,12 +128,14 @@ async def test_no_secret_of_a_flow_is_anywhere_but_under_its_seal(
                 async with asyncio.timeout(_SECONDS):
                     while sum(b"execution." in each.body for each in receiver.told) < len(executions):
                         await asyncio.sleep(0.05)
+                    # Spans are sent every few seconds, and the API is about to be killed.
+                    while len(collector.named("POST /api/v1/agents/execute")) < len(executions):
+                        await asyncio.sleep(0.05)
                 delivered = b"\n".join(each.body + str(each.headers).encode() for each in receiver.told)
     finally:
         agents.kill()
         dispatcher.kill()
     assert [each["status"] for each in executions] == ["completed", "failed"] * len(canaries.secrets), executions
-    assert collector.spans
     assert agents.log.read_text("utf-8").count("agents.node_broke") == len(canaries.secrets)
     assert "could not send" in agents.log.read_text("utf-8")
     searched = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
