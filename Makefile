@@ -1,7 +1,7 @@
 # Two commands do everything: `make up` runs the system, `make test` proves it. Both set up what they need.
 
 PY := .venv/bin/python
-BENCHES := quality throughput latency freshness chunking hall documents answers languages webhooks vault agents sockets
+BENCHES := quality throughput latency freshness chunking hall documents answers languages webhooks vault agents sockets takeover
 # Files of tests go to as many processes as this says, in the order of their folders: whole systems first, units last.
 TEST_PROCESSES ?= 2
 PYTEST := $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
